@@ -1,0 +1,11 @@
+//! OMOP schemas, extracts and synthetic cohorts.
+//!
+//! ```text
+//!  cohort ── raw OMOP tables ──▶ extract ── de-identified, sorted, attested ──▶ engine
+//!               schema ─────────────┘  └──── policy
+//! ```
+//! It never answers a query, and never draws noise.
+
+pub mod extract;
+pub mod policy;
+pub mod schema;

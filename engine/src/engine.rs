@@ -1,0 +1,384 @@
+//! The street: from the text of a query to a released answer, in the order in which it happens.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::execution::context::SessionContext;
+use ledger_adapter::charge::{Admission, ChargeRequest, Charged, ExtractStatus, Finality};
+use ledger_adapter::cost::Cost;
+use ledger_adapter::digest::Digest;
+use ledger_adapter::error::{Inactive, LedgerError};
+use ledger_adapter::keys::Signer;
+use ledger_adapter::ledger::Ledger;
+use ledger_adapter::receipt::Receipt;
+use ledger_adapter::statement::{
+    Envelope, Intent, ReleasePredicate, intent_commitment, release_commitment, release_statement,
+};
+
+use crate::aggregate::{self, ExactAggregates};
+use crate::answer::Answer;
+use crate::catalog::Catalog;
+use crate::error::{Error, IncidentId};
+use crate::estimate::{self, NoisyAggregates};
+use crate::noise::{self, Exact};
+use crate::privacy::plan::analyse;
+use crate::privacy::price::{PricedPlan, price};
+use crate::privacy::relation::ContributionBounds;
+use crate::scan::gate::{VerifiedScan, public_tables};
+use crate::sql::bind::{bind, session};
+use crate::sql::text::parse;
+
+/// A question, and what may be spent on it.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// One SELECT statement.
+    pub text: String,
+    /// Privacy loss that it may cost, from 0.001 to 10,000.
+    pub epsilon: f64,
+    /// Failure probability, above 0 and at most 0.01.
+    pub delta: f64,
+    /// Contribution bounds, where they differ from the policy's.
+    pub bounds: ContributionBounds,
+}
+
+/// How an engine works.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Today, in days since 1970-01-01.
+    pub day: u32,
+    /// How final a charge must be before records are read.
+    pub finality: Finality,
+    /// Buckets that are computed at a time.
+    pub threads: usize,
+    /// Confidence of intervals, between 0 and 1.
+    pub confidence: f64,
+}
+
+/// Where the reasons of failures after the gate go; never to the analyst.
+pub type IncidentLog = Box<dyn Fn(IncidentId, &str) + Send + Sync>;
+
+/// Answers queries about one population.
+pub struct Engine {
+    catalog: Catalog,
+    session: SessionContext,
+    ledger: Arc<dyn Ledger>,
+    signer: Signer,
+    settings: Settings,
+    incidents: IncidentLog,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// What a query would cost, told before anything is charged.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Quote {
+    /// What would be charged.
+    pub cost: Cost,
+    /// The noisy columns: name, standard deviation of the noise, clamp of one person, groups per
+    /// person.
+    pub columns: Vec<QuotedColumn>,
+    /// What a reader should know.
+    pub notes: Vec<String>,
+}
+
+/// One noisy column of a quote.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct QuotedColumn {
+    /// The aggregate.
+    pub name: String,
+    /// Standard deviation of its noise.
+    pub noise: f64,
+    /// Least and greatest that one person may add to one group.
+    pub clamp: (f64, f64),
+    /// Most groups that one person counts in.
+    pub groups_per_person: u64,
+    /// Keys of fewer persons than about this are not shown; `None` if keys are declared.
+    pub threshold: Option<i64>,
+}
+
+impl Engine {
+    /// An engine over `catalog`, which charges `ledger` and signs releases with `signer`.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if a table cannot be registered.
+    pub fn new(
+        catalog: Catalog,
+        ledger: Arc<dyn Ledger>,
+        signer: Signer,
+        settings: Settings,
+        incidents: IncidentLog,
+    ) -> Result<Self, Error> {
+        let session = session(&catalog)?;
+        Ok(Self { catalog, session, ledger, signer, settings, incidents })
+    }
+
+    /// The tables that can be asked about.
+    pub const fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// Answers one query, or says why not.
+    ///
+    /// # Errors
+    /// Before the gate: [`Error::Rejected`], [`Error::Exhausted`], [`Error::Untrusted`],
+    /// [`Error::Ledger`]; nothing is charged. After it: [`Error::Failed`]; the charge stands.
+    ///
+    /// # Privacy
+    /// Neighbouring databases differ in all records of one person. What is released satisfies
+    /// approximate zCDP with the (ρ, δ) that the account is charged.
+    pub async fn answer(&self, query: &Query) -> Result<Answer, Error> {
+        let priced = self.plan(query).await?;
+        self.check(&priced)?;
+        if priced.plan.boundaries.is_empty() {
+            return self.answer_from_public_tables(&priced).await;
+        }
+        let (charged, intent, salt) = self.charge(&priced)?;
+        // ═════════════════════ the gate: errors are silent, and the charge stands ═════════════
+        let scan = self.past_gate(VerifiedScan::open(&self.catalog, &priced, &charged))?;
+        let exact = self.aggregate(&priced, scan, &charged).await?;
+        let (noisy, charged) = self.add_noise(&priced, exact, charged)?;
+        let estimates = self.estimate(&priced, noisy).await?;
+        self.publish(&priced, estimates, charged, intent, salt)
+    }
+
+    /// What a query would cost, and how noisy its columns would be. Nothing is charged or read.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`], as [`Engine::answer`].
+    pub async fn quote(&self, query: &Query) -> Result<Quote, Error> {
+        let priced = self.plan(query).await?;
+        let mut columns = Vec::new();
+        for (boundary, price) in priced.plan.boundaries.iter().zip(&priced.prices) {
+            for (i, (column, scale)) in boundary.columns.iter().zip(&price.scales).enumerate() {
+                let step = 10f64.powi(i32::from(column.decimals));
+                columns.push(QuotedColumn {
+                    name: column.label.clone(),
+                    noise: scale.as_f64() / step,
+                    clamp: (column.lower as f64 / step, column.upper as f64 / step),
+                    groups_per_person: boundary.groups_max,
+                    threshold: price.threshold.filter(|_| boundary.persons == Some(i)),
+                });
+            }
+        }
+        Ok(Quote { cost: priced.cost, columns, notes: priced.plan.notes })
+    }
+
+    async fn plan(&self, query: &Query) -> Result<PricedPlan, Error> {
+        let parsed = parse(&query.text)?;
+        let bound = bind(parsed, &self.session).await?;
+        let plan = analyse(bound, &self.catalog, query.bounds)?;
+        price(plan, query.epsilon, query.delta)
+    }
+
+    /// Every extract is active, and every file that will be read is as it was attested.
+    fn check(&self, priced: &PricedPlan) -> Result<(), Error> {
+        for extract in self.catalog.extracts() {
+            let root = extract.root();
+            let inactive = |why| Err(Error::Untrusted(LedgerError::Inactive { root, why }));
+            match self.ledger.status(root)? {
+                ExtractStatus::Active(_, last) if self.settings.day <= last => {}
+                ExtractStatus::Active(..) => return inactive(Inactive::Expired),
+                ExtractStatus::Superseded(_) => return inactive(Inactive::Superseded),
+                ExtractStatus::Revoked => return inactive(Inactive::Revoked),
+                ExtractStatus::Unknown => return inactive(Inactive::Unattested),
+            }
+            let tables = &extract.manifest().tables;
+            let read: Vec<usize> = (0..tables.len())
+                .filter(|t| priced.plan.tables.contains(&tables[*t].name))
+                .collect();
+            extract.check_tables(&read)?;
+        }
+        Ok(())
+    }
+
+    fn charge(&self, priced: &PricedPlan) -> Result<(Charged, Intent, Digest), Error> {
+        let intent = Intent {
+            version: 1,
+            query: Digest::random()?,
+            sql: priced.plan.text.clone(),
+            plan: priced.plan.digest,
+            engine: ENGINE.to_owned(),
+            inputs: self.catalog.extracts().iter().map(|extract| extract.root()).collect(),
+            cost: priced.cost,
+            account: self.catalog.account(),
+            mechanisms: priced.prices.iter().flat_map(|p| p.mechanisms.iter().cloned()).collect(),
+            day: self.settings.day,
+        };
+        let salt = Digest::random()?;
+        let request = ChargeRequest {
+            query: intent.query,
+            items: vec![(intent.account, intent.cost)],
+            intent: intent_commitment(&salt, &intent)?,
+            inputs: intent.inputs.clone(),
+            day: intent.day,
+        };
+        match self.ledger.charge(&request, self.settings.finality)? {
+            Admission::Granted(charged) => Ok((charged, intent, salt)),
+            Admission::Repeated(_) => Err(Error::Internal("a random query name came twice")),
+        }
+    }
+
+    async fn aggregate(
+        &self,
+        priced: &PricedPlan,
+        scan: VerifiedScan,
+        charged: &Charged,
+    ) -> Result<Vec<ExactAggregates>, Error> {
+        let (session, threads) = (&self.session, self.settings.threads);
+        let exact = aggregate::run(priced, scan, session, charged.query(), threads).await;
+        self.past_gate(exact)
+    }
+
+    fn add_noise(
+        &self,
+        priced: &PricedPlan,
+        exact: Vec<ExactAggregates>,
+        charged: Charged,
+    ) -> Result<(Vec<NoisyAggregates>, Charged), Error> {
+        let mut columns = Vec::new();
+        let mut keys = Vec::new();
+        for ((boundary, price), cells) in
+            priced.plan.boundaries.iter().zip(&priced.prices).zip(exact)
+        {
+            keys.push((cells.keys, boundary.columns.len()));
+            for ((column, scale), values) in
+                boundary.columns.iter().zip(&price.scales).zip(cells.columns)
+            {
+                let (sensitivity, groups) = (column.sensitivity(), boundary.groups_max);
+                columns.push(Exact { values, sensitivity, groups, scale: *scale });
+            }
+        }
+        let (noisy, charged) = self.past_gate(noise::add(columns, charged))?;
+        let mut noisy = noisy.into_iter();
+        let cells = keys
+            .into_iter()
+            .map(|(keys, count)| NoisyAggregates { keys, columns: noisy.by_ref().take(count).collect() })
+            .collect();
+        Ok((cells, charged))
+    }
+
+    async fn estimate(
+        &self,
+        priced: &PricedPlan,
+        noisy: Vec<NoisyAggregates>,
+    ) -> Result<Answer, Error> {
+        let tables = self.past_gate(public_tables(&self.catalog, priced))?;
+        let confidence = self.settings.confidence;
+        let finished = estimate::finish(priced, noisy, tables, &self.session, confidence).await;
+        self.past_gate(finished)
+    }
+
+    fn publish(
+        &self,
+        priced: &PricedPlan,
+        mut answer: Answer,
+        charged: Charged,
+        intent: Intent,
+        intent_salt: Digest,
+    ) -> Result<Answer, Error> {
+        answer.cost = priced.cost;
+        answer.notes = self.notes(priced, &answer);
+        let predicate = ReleasePredicate {
+            query: intent.query,
+            intent: intent_commitment(&intent_salt, &intent)?,
+            effects: charged.effects().to_vec(),
+            table: answer.released(),
+            notes: answer.notes.clone(),
+            finality: charged.placed().finality,
+        };
+        let release = Envelope::sign(&release_statement(predicate)?, &self.signer)?;
+        let release_salt = Digest::random()?;
+        let commitment = release_commitment(&release_salt, &release)?;
+        let charge_index = charged.placed().index;
+        let placed = self.past_gate(self.ledger.release(charged, commitment))?;
+        let mut indices = vec![charge_index, placed.index];
+        for root in &intent.inputs {
+            indices.extend(self.past_gate(self.ledger.attested(*root))?.map(|at| at.index));
+        }
+        indices.extend(self.past_gate(self.ledger.opened(intent.account))?.map(|p| p.index));
+        indices.sort_unstable();
+        indices.dedup();
+        let log = self.past_gate(self.ledger.proof(&indices))?;
+        let extracts = self.catalog.extracts().iter().map(|e| e.envelope().clone()).collect();
+        let keys = self.keys();
+        let receipt =
+            Receipt { version: 1, release, release_salt, intent, intent_salt, extracts, keys, log };
+        answer.receipt = Some(receipt);
+        Ok(answer)
+    }
+
+    fn keys(&self) -> Vec<ledger_adapter::keys::PublicKey> {
+        let sites = self.catalog.extracts().iter().map(|extract| extract.key());
+        std::iter::once(self.signer.public()).chain(sites).collect()
+    }
+
+    fn notes(&self, priced: &PricedPlan, answer: &Answer) -> Vec<String> {
+        let mut notes = priced.plan.notes.clone();
+        let bounded = (0..answer.columns().len()).any(|column| answer.has_intervals(column));
+        if bounded {
+            notes.push(format!(
+                "intervals hold the bounded total of these records with {:.0} % confidence",
+                answer.confidence() * 100.0
+            ));
+        }
+        for (boundary, price) in priced.plan.boundaries.iter().zip(&priced.prices) {
+            for column in &boundary.columns {
+                let step = 10f64.powi(i32::from(column.decimals));
+                let (lower, upper) = (column.lower as f64 / step, column.upper as f64 / step);
+                notes.push(format!(
+                    "{}: one person counts within [{lower}, {upper}] per group, in at most {} \
+                     group(s)",
+                    column.label, boundary.groups_max
+                ));
+            }
+            if let Some(threshold) = price.threshold {
+                notes.push(format!("keys with {threshold} or fewer persons, after noise, are not shown"));
+            }
+        }
+        notes
+    }
+
+    async fn answer_from_public_tables(&self, priced: &PricedPlan) -> Result<Answer, Error> {
+        let tables = public_tables(&self.catalog, priced)?;
+        let confidence = self.settings.confidence;
+        let answer = estimate::finish(priced, vec![], tables, &self.session, confidence).await;
+        let mut answer = answer.map_err(|error| {
+            crate::error::Rejection::new(crate::error::Code::Type, error.strip_backtrace())
+        })?;
+        answer.notes.push("only public tables were read; nothing was charged".to_owned());
+        Ok(answer)
+    }
+
+    /// Past the gate an error says nothing but a name; the reason goes to the operator's log.
+    fn past_gate<T, E: std::error::Error>(&self, result: Result<T, E>) -> Result<T, Error> {
+        result.map_err(|error| {
+            let mut bytes = [0; 8];
+            // Without entropy the incident is still logged, under the name 0.
+            let _ = getrandom::fill(&mut bytes);
+            let incident = IncidentId(u64::from_be_bytes(bytes));
+            (self.incidents)(incident, &chain(&error));
+            Error::Failed(incident)
+        })
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
+/// Name and version of this engine, in receipts.
+const ENGINE: &str = concat!("graunt ", env!("CARGO_PKG_VERSION"));

@@ -1,0 +1,23 @@
+//! Query in, private estimates out.
+//!
+//! ```text
+//!  text ─parse▶ ParsedQuery ─bind▶ BoundQuery ─analyse▶ PrivatePlan ─price▶ PricedPlan ─charge▶ Charged
+//!                                                                                                 │
+//!  ═══════════════════════ the gate: extracts verified, charge final ═════════════════════════════▼══
+//!                                                                                          VerifiedScan
+//!  Answer ◀publish─ Answer ◀estimate─ NoisyAggregates ◀noise─ ExactAggregates ◀─aggregate──────────┘
+//!    └ Receipt
+//! ```
+//! [`engine::Engine::answer`] is that list, top to bottom. The engine knows no chain and no
+//! epidemiology; it knows ledgers only by [`ledger_adapter::ledger::Ledger`].
+
+mod aggregate;
+pub mod answer;
+pub mod catalog;
+pub mod engine;
+pub mod error;
+mod estimate;
+pub mod noise;
+pub mod privacy;
+pub mod scan;
+pub mod sql;

@@ -1,0 +1,56 @@
+//! Why noise was refused or could not be drawn.
+//!
+//! No message holds a value, a count or anything else that was computed from records.
+
+use ledger_adapter::cost::Rho;
+
+/// Why noise was refused or could not be drawn.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoiseError {
+    /// ε is not a number from 0.001 to 10 000.
+    #[error("epsilon is not between 0.001 and 10000")]
+    BadEpsilon,
+    /// δ is not strictly between 0 and 1.
+    #[error("delta is not strictly between 0 and 1")]
+    BadDelta,
+    /// The probability of missing is not strictly between 0 and 1.
+    #[error("alpha is not strictly between 0 and 1")]
+    BadAlpha,
+    /// A scale of zero would add no noise.
+    #[error("the noise scale is zero")]
+    BadScale,
+    /// Nobody can change the column, so no scale follows from a charge.
+    #[error("the sensitivity or the number of groups is zero")]
+    NoSensitivity,
+    /// A charge, scale or tail is beyond what its integer type holds.
+    #[error("{what} does not fit its integer type")]
+    Overflow {
+        /// Which.
+        what: &'static str,
+    },
+    /// The noise needs a larger charge than was granted; nothing was drawn.
+    #[error("the noise needs rho {}, and rho {} is granted", .needed.as_f64(), .granted.as_f64())]
+    Underfunded {
+        /// What the scales amount to.
+        needed: Rho,
+        /// What the ledger granted.
+        granted: Rho,
+    },
+    /// Our charge is below opendp's privacy map; nothing was drawn.
+    #[error("the charge of a column is below its privacy map")]
+    MapDisagrees,
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes: {0}")]
+    Entropy(getrandom::Error),
+    /// opendp refused public parameters; nothing was drawn.
+    #[error("opendp refuses the parameters of the mechanism")]
+    Opendp {
+        /// Its reason.
+        #[from]
+        source: opendp::error::Error,
+    },
+    /// opendp failed while it added noise. Its reason is dropped: it may depend on the records.
+    #[error("the mechanism failed")]
+    Mechanism,
+}

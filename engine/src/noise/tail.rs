@@ -1,0 +1,172 @@
+//! Tails of the discrete Gaussian: thresholds for keys, half-widths for intervals.
+//!
+//! Floats, but outward: a returned tail bound is never too small. It reads scales and
+//! probabilities only, never a record.
+//!
+//! # Source
+//! CKS20, Definition 1 (the law) and Proposition 25 (its tail: Pr[Z ≥ m] ≤ Q((m - 1)/σ)).
+
+use std::f64::consts::TAU;
+
+use ledger_adapter::cost::Delta;
+
+use super::{NoiseError, Scale};
+
+/// The least t with groups · Pr[1 + Z > t] ≤ δ. As 1 + Z > t is Z ≥ t, a plain tail.
+pub(super) fn threshold(scale: Scale, groups: u64, delta: Delta) -> Result<i64, NoiseError> {
+    if groups == 0 {
+        return Err(NoiseError::NoSensitivity);
+    }
+    if delta.atto() == 0 || delta.as_f64() >= 1.0 {
+        return Err(NoiseError::BadDelta);
+    }
+    least_tail(scale, delta.as_f64() / groups as f64)
+}
+
+/// The least q with Pr[|Z| > q] ≤ α. As |Z| > q is Z ≥ q + 1 or the same of -Z, half a tail.
+pub(super) fn quantile(scale: Scale, alpha: f64) -> Result<i64, NoiseError> {
+    if !(alpha > 0.0 && alpha < 1.0) {
+        return Err(NoiseError::BadAlpha);
+    }
+    // Half of α is below 1/2 and Pr[Z ≥ 0] is above it, so the tail starts at 1 or later.
+    Ok(least_tail(scale, alpha / 2.0)?.saturating_sub(1).max(0))
+}
+
+/// The least t with Pr[Z ≥ t] ≤ `probability`, which is above 0 and below 1.
+///
+/// Up to σ = 10⁴ the tail is summed. Beyond, it is compared with the one of s = 10⁴, through the
+/// Gaussian tail Q. Weights fall from 0 outwards and those of scale σ sum to σ√(2π) or more, so
+/// Pr_σ[Z ≥ t] ≤ Q((t - 1)/σ). Likewise Q(u/s) ≤ Pr_s[Z ≥ u], as those of scale s sum to s√(2π)
+/// but for a part of exp(-2π²s²). Hence t = 1 + ⌈σ·u/s⌉ is enough for σ if u is for s; it is at
+/// most 2σ/s + 3 above the least.
+fn least_tail(scale: Scale, probability: f64) -> Result<i64, NoiseError> {
+    if scale.numerator == 0 {
+        return Err(NoiseError::BadScale);
+    }
+    let sigma = scale.as_f64();
+    if sigma <= SUMMED_MAX {
+        return Ok(summed_tail(sigma, probability));
+    }
+    // The comparison holds in the upper half only.
+    let reference = summed_tail(SUMMED_MAX, probability.min(0.5));
+    let scaled = (sigma * (reference as f64 / SUMMED_MAX) * MARGIN).ceil();
+    if scaled > 9e18 {
+        return Err(NoiseError::Overflow { what: "the tail" });
+    }
+    Ok(to_integer(scaled) + 1)
+}
+
+/// Likewise, by summing weights from far out inwards, for σ up to 10⁴.
+fn summed_tail(sigma: f64, probability: f64) -> i64 {
+    let weight = |z: i64| (-(z as f64 / sigma).powi(2) / 2.0).exp();
+    // Beyond √(2 ln 1/p) + 9 standard deviations, and one more step, lies less than e^-40 of p,
+    // for which the first summand stands.
+    let start = to_integer(((-2.0 * probability.ln()).sqrt() + 9.0).mul_add(sigma, 1.0).ceil());
+    let allowed = probability * total_weight(sigma);
+    let mut sum = allowed * 1e-15;
+    for z in (-start..=start).rev() {
+        sum += weight(z);
+        if sum * MARGIN > allowed {
+            return z + 1;
+        }
+    }
+    -start
+}
+
+/// The sum of the weights of all integers, from below.
+///
+/// By Poisson summation it is σ√(2π) · (1 + 2·exp(-2π²σ²) + ...): from σ = 4 on, nothing is left
+/// of the second term.
+fn total_weight(sigma: f64) -> f64 {
+    if sigma >= 4.0 {
+        return sigma * TAU.sqrt() / MARGIN;
+    }
+    let weights = (1..160).map(|z| (-(f64::from(z) / sigma).powi(2) / 2.0).exp());
+    weights.sum::<f64>().mul_add(2.0, 1.0) / MARGIN
+}
+
+/// A whole float between -2⁶³ and 2⁶³.
+#[expect(clippy::cast_possible_truncation, reason = "callers pass whole numbers below 2^63")]
+fn to_integer(whole: f64) -> i64 {
+    whole as i64
+}
+
+/// Above all float error here: 10⁶ summands of relative error 10⁻¹⁵ and the error of their sum.
+const MARGIN: f64 = 1.0 + 1e-9;
+
+/// Largest σ whose tail is summed: about a millisecond.
+const SUMMED_MAX: f64 = 1e4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(sigma: u64) -> Scale {
+        Scale { numerator: sigma, log2_denominator: 0 }
+    }
+
+    /// Pr[Z ≥ t], summed outwards with nothing rounded on purpose.
+    fn tail(sigma: f64, t: i64) -> f64 {
+        let weight = |z: i64| (-(z as f64).powi(2) / (2.0 * sigma * sigma)).exp();
+        let reach = 2_000;
+        (t..=reach).map(weight).sum::<f64>() / (-reach..=reach).map(weight).sum::<f64>()
+    }
+
+    #[test]
+    fn quantiles_are_those_of_the_exact_law() {
+        // opendp's accuracy at (10, 0.05) is 21: Pr[|Z| >= 21] <= 0.05.
+        assert_eq!(quantile(whole(10), 0.05).unwrap(), 20);
+        // Mostly zero: Pr[Z = 0] = 1 - 2e-7 at sigma = 1/5.5.
+        assert_eq!(quantile(Scale { numerator: 11, log2_denominator: 6 }, 0.05).unwrap(), 0);
+        for sigma in [1_u32, 2, 3, 5, 10, 33, 100] {
+            for alpha in [0.9, 0.3, 0.05, 0.01, 1e-6] {
+                let q = quantile(whole(u64::from(sigma)), alpha).unwrap();
+                assert!(2.0 * tail(f64::from(sigma), q + 1) <= alpha, "{sigma}, {alpha}");
+                let less = if q == 0 { 1.0 } else { 2.0 * tail(f64::from(sigma), q) };
+                assert!(less > alpha, "{sigma}, {alpha}");
+            }
+        }
+    }
+
+    #[test]
+    fn wide_quantiles_are_those_of_the_gaussian() {
+        // 1.959964 and 4.891638 are the normal quantiles at 0.975 and 1 - 5e-7.
+        for (alpha, normal) in [(0.05, 1.959_964), (1e-6, 4.891_638)] {
+            for sigma in [9_999_u64, 10_001, 1 << 20, 1 << 40, 1 << 60] {
+                let (q, least) = (quantile(whole(sigma), alpha).unwrap() as f64, sigma as f64);
+                assert!(q >= (normal - 1e-4) * least - 1.0, "{sigma}: {q}");
+                assert!(q <= (normal + 3e-4) * least + 2.0, "{sigma}: {q}");
+            }
+        }
+        assert!(matches!(quantile(whole(u64::MAX), 0.05), Err(NoiseError::Overflow { .. })));
+    }
+
+    #[test]
+    fn thresholds_are_least() {
+        for sigma in [1_u32, 4, 20] {
+            // Each δ is a power of ten of units of 10⁻¹⁸.
+            for (groups, atto) in [(1, 16), (1, 12), (16, 12), (1, 8), (1000, 0)] {
+                let delta = Delta::from_atto(10_u64.pow(atto));
+                let t = threshold(whole(u64::from(sigma)), groups, delta).unwrap();
+                let spent = |t| groups as f64 * tail(f64::from(sigma), t);
+                assert!(spent(t) <= delta.as_f64(), "{sigma}, {groups}, {atto}");
+                assert!(spent(t - 1) > delta.as_f64(), "{sigma}, {groups}, {atto}");
+            }
+        }
+        // A generous delta needs no threshold above zero: Pr[Z >= -1] = 0.94 at sigma 1.
+        assert_eq!(threshold(whole(1), 1, Delta::from_atto(950_000_000_000_000_000)).unwrap(), -1);
+    }
+
+    #[test]
+    fn what_is_no_probability_is_refused() {
+        for alpha in [0.0, 1.0, -0.5, f64::NAN] {
+            assert!(matches!(quantile(whole(1), alpha), Err(NoiseError::BadAlpha)));
+        }
+        let delta = |atto| threshold(whole(1), 1, Delta::from_atto(atto));
+        assert!(matches!(delta(0), Err(NoiseError::BadDelta)));
+        assert!(matches!(delta(1_000_000_000_000_000_000), Err(NoiseError::BadDelta)));
+        assert!(matches!(quantile(whole(0), 0.5), Err(NoiseError::BadScale)));
+        let nobody = threshold(whole(1), 0, Delta::from_atto(1));
+        assert!(matches!(nobody, Err(NoiseError::NoSensitivity)));
+    }
+}

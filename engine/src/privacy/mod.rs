@@ -1,0 +1,23 @@
+//! What a query may learn of persons: the type of every relation, what one person can contribute,
+//! and what that costs.
+//!
+//! ```text
+//! BoundQuery ─analyse─▶ PrivatePlan ─price─▶ PricedPlan
+//! ```
+//! It reads manifests and the query's text, never records.
+
+mod boundary;
+mod facts;
+mod grid;
+mod join;
+mod narrow;
+mod person;
+pub(crate) mod plan;
+pub(crate) mod price;
+mod range;
+pub(crate) mod released;
+pub mod relation;
+mod subquery;
+mod total;
+
+pub(crate) use boundary::Boundary;

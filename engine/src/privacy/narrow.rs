@@ -1,0 +1,110 @@
+//! What a WHERE clause says about columns: narrower ranges and fewer keys.
+
+use datafusion::common::{Column, ScalarValue};
+use datafusion::logical_expr::expr::{Between, BinaryExpr, InList};
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{Expr, Operator};
+
+use crate::privacy::facts::{Facts, Scope, sorted};
+
+/// The facts of the columns of rows for which `predicate` holds.
+///
+/// Only conjuncts that compare one column with constants are used; others change nothing.
+pub(crate) fn narrow(predicate: &Expr, scope: Scope<'_>) -> Vec<Facts> {
+    let mut facts = scope.facts.to_vec();
+    for conjunct in split_conjunction(predicate) {
+        let Some((column, limits)) = limits(conjunct) else { continue };
+        let Some(index) = scope.schema.maybe_index_of_column(column) else { continue };
+        limits.apply(&mut facts[index]);
+    }
+    facts
+}
+
+/// What one conjunct allows for one column.
+struct Limits {
+    lower: Option<f64>,
+    upper: Option<f64>,
+    /// The only values allowed.
+    values: Option<Vec<ScalarValue>>,
+    /// Whether null is ruled out, as it is by every comparison.
+    present: bool,
+}
+
+impl Limits {
+    fn apply(&self, facts: &mut Facts) {
+        facts.nullable &= !self.present;
+        facts.range = facts.range.and_then(|range| range.within(self.lower, self.upper));
+        match (&mut facts.domain, &self.values) {
+            (Some(domain), Some(values)) => domain.retain(|value| values.contains(value)),
+            (domain @ None, Some(values)) => *domain = Some(sorted(values.clone())),
+            (Some(domain), None) => domain.retain(|value| {
+                number(value).is_none_or(|number| {
+                    self.lower.is_none_or(|lower| number >= lower)
+                        && self.upper.is_none_or(|upper| number <= upper)
+                })
+            }),
+            (None, None) => {}
+        }
+    }
+}
+
+fn limits(conjunct: &Expr) -> Option<(&Column, Limits)> {
+    let none = Limits { lower: None, upper: None, values: None, present: true };
+    match conjunct {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let (column, op, value) = match (plain(left), constant(right)) {
+                (Some(column), Some(value)) => (column, *op, value),
+                _ => (plain(right)?, op.swap()?, constant(left)?),
+            };
+            let at = number(value);
+            let limits = match op {
+                Operator::Eq => {
+                    Limits { lower: at, upper: at, values: Some(vec![value.clone()]), ..none }
+                }
+                Operator::Lt | Operator::LtEq => Limits { upper: at, ..none },
+                Operator::Gt | Operator::GtEq => Limits { lower: at, ..none },
+                Operator::NotEq => none,
+                _ => return None,
+            };
+            Some((column, limits))
+        }
+        Expr::Between(Between { expr, negated: false, low, high }) => {
+            let (low, high) = (number(constant(low)?), number(constant(high)?));
+            Some((plain(expr)?, Limits { lower: low, upper: high, ..none }))
+        }
+        Expr::InList(InList { expr, list, negated: false }) => {
+            let values: Option<Vec<ScalarValue>> =
+                list.iter().map(|value| constant(value).cloned()).collect();
+            let numbers: Option<Vec<f64>> = values.as_ref()?.iter().map(number).collect();
+            let least = |f: fn(f64, f64) -> f64| numbers.clone()?.into_iter().reduce(f);
+            let (lower, upper) = (least(f64::min), least(f64::max));
+            Some((plain(expr)?, Limits { lower, upper, values, ..none }))
+        }
+        Expr::IsNotNull(expr) => Some((plain(expr)?, none)),
+        _ => None,
+    }
+}
+
+fn plain(expr: &Expr) -> Option<&Column> {
+    match expr {
+        Expr::Column(column) => Some(column),
+        _ => None,
+    }
+}
+
+fn constant(expr: &Expr) -> Option<&ScalarValue> {
+    match expr {
+        Expr::Literal(value, _) if !value.is_null() => Some(value),
+        _ => None,
+    }
+}
+
+fn number(value: &ScalarValue) -> Option<f64> {
+    if !value.data_type().is_numeric() {
+        return None;
+    }
+    match value.cast_to(&arrow::datatypes::DataType::Float64).ok()? {
+        ScalarValue::Float64(number) => number,
+        _ => None,
+    }
+}

@@ -1,0 +1,181 @@
+//! Aggregates within a person: from a person's rows to rows of the same person.
+//!
+//! Every aggregate here is exact and does not depend on the order of rows: sums of fractions are
+//! sums of integers on the grid of their bounds.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::Column;
+use datafusion::functions::core::expr_fn::least;
+use datafusion::functions_aggregate::expr_fn::{count, sum};
+use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams};
+use datafusion::logical_expr::{
+    Aggregate, Expr, ExprSchemable, LogicalPlan, Projection, cast, lit, when,
+};
+
+use crate::error::{Code, Rejection};
+use crate::privacy::facts::Facts;
+use crate::privacy::grid::to_grid;
+use crate::privacy::range::{PRODUCT_DECIMALS, Range};
+use crate::privacy::relation::{Analysis, Kind, Relation, column_of, named, unplanned};
+
+impl Analysis<'_> {
+    /// `GROUP BY person, …` over a person's rows.
+    pub(crate) fn within_person(
+        &mut self,
+        aggregate: &Aggregate,
+        input: Relation,
+    ) -> Result<Relation, Rejection> {
+        let Kind::PerPerson { units, rows_max } = input.kind.clone() else {
+            return Err(Rejection::new(Code::Operator, "nobody's rows grouped by the person"));
+        };
+        let is_unit = |expr: &Expr| column_of(expr).is_some_and(|c| units.contains(c));
+        let mut group = Vec::with_capacity(aggregate.group_expr.len());
+        for (expr, (_, field)) in aggregate.group_expr.iter().zip(aggregate.schema.iter()) {
+            let rewritten = self.row_expr(expr, &input)?;
+            let plain = matches!(rewritten, Expr::Column(_));
+            group.push(if plain { rewritten } else { rewritten.unalias().alias(field.name()) });
+        }
+        let mut facts = input.scope().all(&group);
+        let mut inner = Vec::new();
+        let mut outer = Vec::new();
+        let rows = self.bounds.rows_per_person.map_or(rows_max, u64::from);
+        for expr in &aggregate.aggr_expr {
+            let (value, fact) = self.inner_aggregate(expr, &input, rows, &mut inner)?;
+            outer.push(value);
+            facts.push(fact);
+        }
+        let single = aggregate.group_expr.iter().all(is_unit);
+        for fact in &mut facts {
+            fact.constant |= single;
+            fact.lineage = None;
+        }
+        let keys = group.len();
+        let named_units: Vec<usize> =
+            (0..keys).filter(|i| is_unit(&aggregate.group_expr[*i])).collect();
+        let plan = Aggregate::try_new(Arc::new(input.plan), group, inner).map_err(unplanned)?;
+        let plan = LogicalPlan::Aggregate(plan);
+        let keys = (0..keys).map(|i| Expr::Column(Column::from(plan.schema().qualified_field(i))));
+        let exprs: Vec<Expr> = keys
+            .chain(outer)
+            .zip(aggregate.schema.iter())
+            .map(|(expr, (qualifier, field))| named(expr, qualifier, field.name()))
+            .collect();
+        let plan = Projection::try_new(exprs, Arc::new(plan)).map_err(unplanned)?;
+        let output = |i: usize| Column::from(plan.schema.qualified_field(i));
+        let units = named_units.into_iter().map(output).collect();
+        let rows_max = if single { 1 } else { rows_max };
+        let kind = Kind::PerPerson { units, rows_max };
+        Ok(Relation { plan: LogicalPlan::Projection(plan), facts, kind })
+    }
+
+    /// The aggregate as an expression over exact ones, which are added to `inner`.
+    fn inner_aggregate(
+        &mut self,
+        expr: &Expr,
+        input: &Relation,
+        rows: u64,
+        inner: &mut Vec<Expr>,
+    ) -> Result<(Expr, Facts), Rejection> {
+        let Expr::AggregateFunction(AggregateFunction { func, params }) = expr.clone().unalias()
+        else {
+            let reason = format!("{} is no aggregate", expr.schema_name());
+            return Err(Rejection::new(Code::Aggregate, reason));
+        };
+        let mut args = Vec::with_capacity(params.args.len());
+        for arg in &params.args {
+            args.push(self.row_expr(arg, input)?);
+        }
+        let filter = match &params.filter {
+            Some(filter) => Some(Box::new(self.row_expr(filter, input)?)),
+            None => None,
+        };
+        let mut add = |of: Expr| -> Expr {
+            let of = filtered(of, filter.clone());
+            let name = format!("__graunt_i{}", inner.len());
+            inner.push(of.alias(&name));
+            Expr::Column(Column::from_name(name))
+        };
+        let facts = args.first().map(|arg| input.scope().facts(arg)).unwrap_or_default();
+        let kind = match args.first() {
+            Some(arg) => arg.get_type(input.plan.schema()).map_err(unplanned)?,
+            None => DataType::Null,
+        };
+        let known = Facts { generalised: facts.generalised.clone(), ..Facts::default() };
+        let plain = params.order_by.is_empty() && params.null_treatment.is_none();
+        match (func.name(), args.as_slice(), params.distinct) {
+            ("count", [_], distinct) if plain => {
+                let params = AggregateFunctionParams { args, filter: None, distinct, ..params };
+                let counted = add(Expr::AggregateFunction(AggregateFunction { func, params }));
+                let most = i64::try_from(rows).unwrap_or(i64::MAX);
+                let range = Range::new(0.0, rows as f64, 0);
+                Ok((least(vec![counted, lit(most)]), Facts { range, ..known }))
+            }
+            ("min" | "max", [_], false) if plain => {
+                let (range, domain) = (facts.range, facts.domain);
+                let params = AggregateFunctionParams { args, filter: None, ..params };
+                let value = add(Expr::AggregateFunction(AggregateFunction { func, params }));
+                Ok((value, Facts { range, domain, nullable: true, ..known }))
+            }
+            ("sum", [argument], false) if plain && kind.is_integer() => {
+                let range = total(facts.range, rows);
+                Ok((add(sum(argument.clone())), Facts { range, nullable: true, ..known }))
+            }
+            ("sum", [argument], false) if plain => {
+                let (value, step) = on_grid(argument, facts.range)?;
+                let value = cast(add(sum(value)), DataType::Float64) / lit(step);
+                Ok((value, Facts { range: total(facts.range, rows), nullable: true, ..known }))
+            }
+            ("avg", [argument], false) if plain => {
+                let (value, step) = if kind.is_integer() {
+                    (argument.clone(), 1.0)
+                } else {
+                    on_grid(argument, facts.range)?
+                };
+                let counted = add(count(value.clone()));
+                let summed = cast(add(sum(value)), DataType::Float64) / lit(step);
+                let mean = when(
+                    counted.clone().gt(lit(0i64)),
+                    summed / cast(counted, DataType::Float64),
+                );
+                let range = facts.range.and_then(|r| Range::new(r.lower, r.upper, PRODUCT_DECIMALS));
+                Ok((mean.end().map_err(unplanned)?, Facts { range, nullable: true, ..known }))
+            }
+            (name, ..) => {
+                let reason = format!("{name} within a person has no rule yet");
+                Err(Rejection::new(Code::Aggregate, reason)
+                    .at(name)
+                    .hint("COUNT, SUM, AVG, MIN and MAX have one"))
+            }
+        }
+    }
+}
+
+fn filtered(of: Expr, filter: Option<Box<Expr>>) -> Expr {
+    match of {
+        Expr::AggregateFunction(mut function) => {
+            function.params.filter = filter;
+            Expr::AggregateFunction(function)
+        }
+        other => other,
+    }
+}
+
+fn on_grid(argument: &Expr, range: Option<Range>) -> Result<(Expr, f64), Rejection> {
+    let shown = argument.schema_name().to_string();
+    let grid = range.and_then(|range| {
+        Some((to_grid(argument.clone(), range)?, 10f64.powi(i32::from(range.decimals))))
+    });
+    grid.ok_or_else(|| {
+        let reason = format!("{shown} is summed without public bounds");
+        Rejection::new(Code::Unbounded, reason)
+            .hint(format!("bound it: WHERE {shown} BETWEEN low AND high"))
+    })
+}
+
+fn total(range: Option<Range>, rows: u64) -> Option<Range> {
+    let range = range?;
+    let rows = rows as f64;
+    Range::new(range.lower.min(0.0) * rows, range.upper.max(0.0) * rows, range.decimals)
+}

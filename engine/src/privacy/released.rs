@@ -1,0 +1,68 @@
+//! The table that noisy cells are put in, for what the query does after its aggregates.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::{Column, TableReference};
+use datafusion::error::Result as PlanResult;
+use datafusion::logical_expr::{Expr, LogicalPlan, TableScan, TableSource};
+
+use crate::privacy::boundary::Boundary;
+
+/// Names and types of the noisy cells of one boundary: `cell`, the keys `k0`…, the noisy columns
+/// `a0`….
+#[derive(Clone, Debug)]
+pub(crate) struct ReleasedTable {
+    index: usize,
+    schema: SchemaRef,
+}
+
+impl ReleasedTable {
+    pub(crate) fn new(index: usize, boundary: &Boundary) -> Self {
+        let cell = Field::new(CELL, DataType::UInt64, false);
+        let keys =
+            boundary.keys.iter().map(|key| Field::new(&key.name, key.data_type.clone(), true));
+        let columns = boundary.columns.iter().enumerate().map(|(i, column)| {
+            let kind = if column.integer { DataType::Int64 } else { DataType::Float64 };
+            Field::new(format!("a{i}"), kind, false)
+        });
+        let fields: Vec<Field> = std::iter::once(cell).chain(keys).chain(columns).collect();
+        Self { index, schema: Arc::new(Schema::new(fields)) }
+    }
+
+    pub(crate) fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// The table's name in plans.
+    pub(crate) fn name(index: usize) -> String {
+        format!("__graunt_released_{index}")
+    }
+
+    pub(crate) fn column(&self, name: &str) -> Expr {
+        Self::column_of(self.index, name)
+    }
+
+    pub(crate) fn column_of(index: usize, name: &str) -> Expr {
+        Expr::Column(Column::new(Some(TableReference::bare(Self::name(index))), name))
+    }
+
+    pub(crate) fn cell(&self) -> Column {
+        Column::new(Some(TableReference::bare(Self::name(self.index))), CELL)
+    }
+
+    pub(crate) fn scan(&self) -> PlanResult<LogicalPlan> {
+        let source = Arc::new(self.clone());
+        let name = TableReference::bare(Self::name(self.index));
+        Ok(LogicalPlan::TableScan(TableScan::try_new(name, source, None, vec![], None)?))
+    }
+}
+
+impl TableSource for ReleasedTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}
+
+/// The number of the noisy row.
+pub(crate) const CELL: &str = "cell";

@@ -1,0 +1,154 @@
+//! Rules for expressions over rows, and for the subqueries within them.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan, Projection, Subquery};
+
+use crate::error::{Code, Rejection};
+use crate::privacy::relation::{Analysis, Kind, Relation, column_of, columns_of, unplanned};
+use crate::privacy::total::total;
+
+impl Analysis<'_> {
+    /// An expression over the rows of `input`: made total if they are persons' rows.
+    pub(crate) fn row_expr(&mut self, expr: &Expr, input: &Relation) -> Result<Expr, Rejection> {
+        match input.kind {
+            Kind::PerPerson { .. } => {
+                let expr = self.with_subqueries(expr, false)?;
+                total(&expr, input.scope())
+            }
+            _ => self.free_expr(expr),
+        }
+    }
+
+    /// An expression over public or released rows.
+    pub(crate) fn free_expr(&mut self, expr: &Expr) -> Result<Expr, Rejection> {
+        self.with_subqueries(expr, true)
+    }
+
+    /// Analyses the subqueries within an expression and puts their rewritten plans in place.
+    fn with_subqueries(&mut self, expr: &Expr, released: bool) -> Result<Expr, Rejection> {
+        let mut refused = None;
+        let done = expr.clone().transform_up(|expr| {
+            let (Expr::ScalarSubquery(subquery)
+            | Expr::InSubquery(InSubquery { subquery, .. })
+            | Expr::Exists(Exists { subquery, .. })) = &expr
+            else {
+                return Ok(Transformed::no(expr));
+            };
+            match self.subquery(subquery, released) {
+                Ok(plan) => Ok(Transformed::yes(replaced(expr, plan))),
+                Err(rejection) => {
+                    refused = Some(rejection);
+                    Err(DataFusionError::Plan("refused".to_owned()))
+                }
+            }
+        });
+        match (done, refused) {
+            (_, Some(rejection)) => Err(rejection),
+            (Ok(done), None) => Ok(done.data),
+            (Err(error), None) => Err(unplanned(error)),
+        }
+    }
+
+    fn subquery(
+        &mut self,
+        subquery: &Subquery,
+        released: bool,
+    ) -> Result<LogicalPlan, Rejection> {
+        if !subquery.outer_ref_columns.is_empty() {
+            return Err(Rejection::new(Code::Subquery, "a correlated subquery has no rule yet")
+                .hint("write it as a join on the person, or as person IN (SELECT person …)"));
+        }
+        let visible = subquery.subquery.schema().fields().len();
+        let inner = self.relation(&subquery.subquery)?;
+        match inner.kind {
+            Kind::Public => Ok(inner.plan),
+            Kind::Released { .. } if released => {
+                let exprs = columns_of(&inner.plan, visible);
+                let plan = Projection::try_new(exprs, Arc::new(inner.plan)).map_err(unplanned)?;
+                Ok(LogicalPlan::Projection(plan))
+            }
+            Kind::Released { .. } => Err(Rejection::new(
+                Code::JoinReleased,
+                "records are compared with an answer that was made from records",
+            )
+            .hint("ask for the answer first, then write its value into the second query")),
+            Kind::PerPerson { .. } => Err(Rejection::new(
+                Code::Subquery,
+                "a subquery over records may be compared with the person only",
+            )
+            .hint("for instance WHERE person_id IN (SELECT person_id FROM …)")),
+        }
+    }
+
+    /// `person IN (SELECT person …)` over persons' rows becomes a semi-join on the person; says
+    /// whether `conjunct` was one.
+    pub(crate) fn person_subquery(
+        &mut self,
+        conjunct: &Expr,
+        input: Relation,
+    ) -> Result<(Relation, bool), Rejection> {
+        let Expr::InSubquery(InSubquery { expr, subquery, negated }) = conjunct else {
+            return Ok((input, false));
+        };
+        let Kind::PerPerson { units, .. } = &input.kind else { return Ok((input, false)) };
+        let asked = column_of(expr).filter(|column| units.contains(column));
+        if asked.is_none() || !subquery.outer_ref_columns.is_empty() {
+            return Ok((input, false));
+        }
+        let inner = self.relation(&subquery.subquery)?;
+        let Kind::PerPerson { units: theirs, .. } = &inner.kind else { return Ok((input, false)) };
+        let selected = columns_of(&inner.plan, 1);
+        if !selected.first().and_then(column_of).is_some_and(|column| theirs.contains(column)) {
+            return Err(Rejection::new(
+                Code::JoinPerson,
+                "the person is compared with a column that is not the person",
+            )
+            .at("IN")
+            .hint("select the person in the subquery"));
+        }
+        let on = vec![(Expr::Column(units[0].clone()), selected[0].clone())];
+        // A name of its own keeps the two sides' columns apart.
+        let name = self.hidden_name();
+        let inner = datafusion::logical_expr::SubqueryAlias::try_new(Arc::new(inner.plan), name.as_str())
+            .map_err(unplanned)?;
+        let theirs = columns_of(&LogicalPlan::SubqueryAlias(inner.clone()), 1).remove(0);
+        let on = on.into_iter().map(|(ours, _)| (ours, theirs.clone())).collect();
+        let kind = if *negated { JoinType::LeftAnti } else { JoinType::LeftSemi };
+        let join = semi_join(input.plan, LogicalPlan::SubqueryAlias(inner), on, kind)?;
+        Ok((Relation { plan: join, facts: input.facts, kind: input.kind }, true))
+    }
+}
+
+fn semi_join(
+    left: LogicalPlan,
+    right: LogicalPlan,
+    on: Vec<(Expr, Expr)>,
+    kind: JoinType,
+) -> Result<LogicalPlan, Rejection> {
+    let constraint = datafusion::common::JoinConstraint::On;
+    let nulls = datafusion::common::NullEquality::NullEqualsNothing;
+    Join::try_new(Arc::new(left), Arc::new(right), on, None, kind, constraint, nulls, false)
+        .map(LogicalPlan::Join)
+        .map_err(unplanned)
+}
+
+fn replaced(expr: Expr, plan: LogicalPlan) -> Expr {
+    let put = |subquery: Subquery| subquery.with_plan(Arc::new(plan));
+    match expr {
+        Expr::ScalarSubquery(subquery) => Expr::ScalarSubquery(put(subquery)),
+        Expr::InSubquery(mut inner) => {
+            inner.subquery = put(inner.subquery);
+            Expr::InSubquery(inner)
+        }
+        Expr::Exists(mut inner) => {
+            inner.subquery = put(inner.subquery);
+            Expr::Exists(inner)
+        }
+        other => other,
+    }
+}
+

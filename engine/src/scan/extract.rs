@@ -1,0 +1,164 @@
+//! One site's extract, with its signature checked. No record is read here.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ledger_adapter::digest::Digest;
+use ledger_adapter::error::{LedgerError, Untrusted};
+use ledger_adapter::keys::PublicKey;
+use ledger_adapter::leaves::{GROUP_BYTES, Leaves};
+use ledger_adapter::manifest::{FileManifest, Manifest};
+use ledger_adapter::statement::{Envelope, Statement};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
+use crate::scan::file::VerifiedFile;
+
+/// An extract whose manifest is signed by a trusted key and is the one on the ledger.
+#[derive(Debug)]
+pub struct VerifiedExtract {
+    directory: PathBuf,
+    root: Digest,
+    envelope: Envelope,
+    key: PublicKey,
+    manifest: Manifest,
+    leaves: Vec<Vec<Arc<Leaves>>>,
+}
+
+impl VerifiedExtract {
+    /// Opens the extract at `directory` that the ledger knows as `root`.
+    ///
+    /// # Errors
+    /// [`LedgerError::Untrusted`] if the manifest is missing, is not the attested one, is not
+    /// signed by a trusted key, or if the leaves do not hash to the attested digests.
+    pub fn open(
+        directory: &Path,
+        root: Digest,
+        trusted: &[PublicKey],
+    ) -> Result<Self, LedgerError> {
+        let place = directory.join(MANIFEST);
+        let text = read(&place)?;
+        let envelope: Envelope = serde_json::from_slice(&text)
+            .map_err(|_| untrusted(&place, Untrusted::Signature))?;
+        let (payload, signers) = envelope.verify_signers(trusted).map_err(|error| match error {
+            LedgerError::Untrusted { fault, .. } => untrusted(&place, fault),
+            other => other,
+        })?;
+        let key = *signers.first().ok_or_else(|| untrusted(&place, Untrusted::Signature))?;
+        if Digest::sha256(&payload) != root {
+            return Err(untrusted(&place, Untrusted::Digest));
+        }
+        let statement: Statement<Manifest> = serde_json::from_slice(&payload).map_err(|error| {
+            LedgerError::Malformed { what: "extract statement", detail: error.to_string() }
+        })?;
+        let manifest = statement.predicate;
+        let leaves = read_leaves(directory, &manifest)?;
+        Ok(Self { directory: directory.to_owned(), root, envelope, key, manifest, leaves })
+    }
+
+    /// The extract's name on the ledger.
+    pub const fn root(&self) -> Digest {
+        self.root
+    }
+
+    /// What the site signed.
+    pub const fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The signed statement.
+    pub const fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// The key that signed the statement.
+    pub const fn key(&self) -> PublicKey {
+        self.key
+    }
+
+    /// Checks every byte of the files of these tables against their attested digests, so that a
+    /// spoilt extract is found before anything is charged. What is decoded later is checked
+    /// again, as it is read.
+    ///
+    /// # Errors
+    /// [`LedgerError::Untrusted`] for the first file in order that is missing or differs.
+    pub(crate) fn check_tables(&self, tables: &[usize]) -> Result<(), LedgerError> {
+        let files: Vec<(usize, usize)> = tables
+            .iter()
+            .flat_map(|t| (0..self.manifest.tables[*t].files.len()).map(|f| (*t, f)))
+            .collect();
+        let faults: Vec<Option<LedgerError>> = files
+            .into_par_iter()
+            .map(|(table, file)| self.file(table, file).and_then(|file| file.check()).err())
+            .collect();
+        faults.into_iter().flatten().next().map_or(Ok(()), Err)
+    }
+
+    /// Opens a file for verified reading.
+    ///
+    /// # Errors
+    /// [`LedgerError::Untrusted`] if it is missing or has another length.
+    pub(crate) fn file(&self, table: usize, file: usize) -> Result<VerifiedFile, LedgerError> {
+        let attested = &self.manifest.tables[table].files[file];
+        let leaves = Arc::clone(&self.leaves[table][file]);
+        VerifiedFile::open(&self.path(attested), attested.bytes, leaves)
+    }
+
+    fn path(&self, file: &FileManifest) -> PathBuf {
+        self.directory.join(&file.path)
+    }
+}
+
+/// Reads the leaves of all files; they prove themselves against the attested digests.
+fn read_leaves(
+    directory: &Path,
+    manifest: &Manifest,
+) -> Result<Vec<Vec<Arc<Leaves>>>, LedgerError> {
+    let place = directory.join(LEAVES);
+    let bytes = read(&place)?;
+    let mut rest = bytes.as_slice();
+    let mut tables = Vec::with_capacity(manifest.tables.len());
+    for table in &manifest.tables {
+        let mut files = Vec::with_capacity(table.files.len());
+        for file in &table.files {
+            if file.path.split('/').any(|part| part == ".." || part.is_empty()) {
+                return Err(untrusted(&place, Untrusted::Disagrees("a path leaves the extract")));
+            }
+            let length = leaf_bytes(file.bytes);
+            let (own, others) = rest
+                .split_at_checked(length)
+                .ok_or_else(|| untrusted(&place, Untrusted::Digest))?;
+            rest = others;
+            let leaves = Leaves::from_bytes(own, file.bytes)?;
+            if leaves.root() != file.blake3 {
+                return Err(untrusted(&place, Untrusted::Digest));
+            }
+            files.push(Arc::new(leaves));
+        }
+        tables.push(files);
+    }
+    Ok(tables)
+}
+
+/// Bytes that the leaves of a file of that length take.
+fn leaf_bytes(length: u64) -> usize {
+    usize::try_from(length.div_ceil(GROUP_BYTES).max(1)).map_or(usize::MAX, |n| n.saturating_mul(32))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, LedgerError> {
+    fs::read(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => untrusted(path, Untrusted::Missing),
+        _ => LedgerError::Store { path: path.to_owned(), action: "reading", source },
+    })
+}
+
+fn untrusted(path: &Path, fault: Untrusted) -> LedgerError {
+    LedgerError::Untrusted { place: path.display().to_string(), fault }
+}
+
+/// The signed statement, a DSSE envelope.
+const MANIFEST: &str = "manifest.dsse.json";
+
+/// The leaves of all files, in the manifest's order.
+const LEAVES: &str = "leaves.bin";

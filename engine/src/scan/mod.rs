@@ -1,0 +1,6 @@
+//! Records, verified as they are read.
+
+pub mod extract;
+pub(crate) mod file;
+pub(crate) mod gate;
+pub(crate) mod table;

@@ -1,0 +1,93 @@
+//! From a parsed query to a logical plan over the catalog: names and types resolved, coercions
+//! explicit.
+
+use std::sync::Arc;
+
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::SessionContext;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionConfig;
+
+use crate::catalog::Catalog;
+use crate::error::{Code, Error, Rejection};
+use crate::scan::table::DeclaredTable;
+use crate::sql::text::ParsedQuery;
+
+/// A query whose names and types are resolved.
+#[derive(Debug)]
+pub(crate) struct BoundQuery {
+    pub(crate) text: String,
+    pub(crate) plan: LogicalPlan,
+}
+
+/// A session in which the catalog's tables have a schema and no rows.
+///
+/// # Errors
+/// [`Error::Internal`] if a table cannot be registered.
+pub(crate) fn session(catalog: &Catalog) -> Result<SessionContext, Error> {
+    let context = SessionContext::new_with_config(config());
+    for table in catalog.tables() {
+        context
+            .register_table(table.name.as_str(), Arc::new(DeclaredTable::new(Arc::clone(table))))
+            .map_err(|_| Error::Internal("a declared table cannot be registered"))?;
+    }
+    Ok(context)
+}
+
+/// The one configuration in which plans are made and run. One partition: buckets run beside one
+/// another instead, so that every step within a bucket sees whole persons.
+pub(crate) fn config() -> SessionConfig {
+    let mut config = SessionConfig::new().with_target_partitions(1).with_information_schema(false);
+    config.options_mut().sql_parser.collect_spans = true;
+    config.options_mut().sql_parser.map_string_types_to_utf8view = false;
+    config
+}
+
+/// Resolves names and types.
+///
+/// # Errors
+/// [`Error::Rejected`] with `R-TABLE`, `R-COLUMN`, `R-FUNCTION` or `R-TYPE`.
+pub(crate) async fn bind(parsed: ParsedQuery, session: &SessionContext) -> Result<BoundQuery, Error> {
+    let state = session.state();
+    let plan = state.statement_to_plan(parsed.statement).await.map_err(refusal)?;
+    let plan = state
+        .analyzer()
+        .execute_and_check(plan, state.config_options(), |_, _| {})
+        .map_err(refusal)?;
+    Ok(BoundQuery { text: parsed.text, plan })
+}
+
+fn refusal(error: DataFusionError) -> Rejection {
+    let error = error.find_root().to_string();
+    let text = error.lines().next().unwrap_or_default().to_owned();
+    let text = text
+        .trim_start_matches("Error during planning: ")
+        .trim_start_matches("Schema error: ")
+        .to_owned();
+    let quoted = text.split('\'').nth(1).map(str::to_owned);
+    let named = |text: &str| text.split_whitespace().nth(3).map(trim_name);
+    let (code, word) = if text.starts_with("table '") {
+        (Code::Table, quoted.as_deref().map(trim_name))
+    } else if text.starts_with("No field named") {
+        (Code::Column, named(&text))
+    } else if text.contains("Invalid function") {
+        (Code::Function, quoted)
+    } else {
+        (Code::Type, None)
+    };
+    let reason = match (code, &word) {
+        (Code::Table, Some(name)) => format!("this population has no table {name}"),
+        _ => text,
+    };
+    let rejection = Rejection::new(code, reason);
+    match word {
+        Some(word) => rejection.at(word),
+        None => rejection,
+    }
+}
+
+fn trim_name(name: &str) -> String {
+    let last = name.rsplit('.').find(|part| !part.is_empty()).unwrap_or(name);
+    last.trim_matches(|c: char| !c.is_alphanumeric() && c != '_').to_owned()
+}
+

@@ -1,0 +1,97 @@
+//! The seam between the engine and wherever the records are kept.
+
+use std::fmt::Debug;
+
+use crate::charge::{
+    Admission, Attestation, Balance, ChargeRequest, Charged, ExtractStatus, Finality, Opening,
+    Outcome, Placed,
+};
+use crate::digest::Digest;
+use crate::error::LedgerError;
+use crate::proof::LogProof;
+
+/// A ledger. Every implementation replays the one state machine of [`crate::account`].
+///
+/// Calls block until the record is as final as was asked. After an uncertain outcome, ask
+/// [`Ledger::outcome`]; never charge again under a new name to be safe.
+pub trait Ledger: Debug + Send + Sync {
+    /// Opens an account. The same opening again changes nothing; another cap is a conflict.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`], [`LedgerError::Refused`], or a fault of the store.
+    fn open_account(&self, opening: &Opening) -> Result<Placed, LedgerError>;
+
+    /// Charges all items or none, before any record is read.
+    ///
+    /// # Errors
+    /// [`LedgerError::Exhausted`], [`LedgerError::Inactive`], [`LedgerError::Conflict`],
+    /// [`LedgerError::Refused`], [`LedgerError::Finality`], or a fault of the store.
+    fn charge(&self, request: &ChargeRequest, need: Finality) -> Result<Admission, LedgerError>;
+
+    /// What became of a query.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    fn outcome(&self, query: Digest) -> Result<Option<Outcome>, LedgerError>;
+
+    /// Records a release: a salted commitment to its statement. The answer may leave only after.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`] if another release is recorded, or a fault of the store.
+    fn release(&self, charged: Charged, commitment: Digest) -> Result<Placed, LedgerError>;
+
+    /// Puts an extract on the ledger.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`] if the key already has an active extract of this account (use
+    /// [`Ledger::supersede`]), or a fault of the store.
+    fn attest(&self, attestation: &Attestation) -> Result<Placed, LedgerError>;
+
+    /// Replaces an active extract by a new one of the same account and key.
+    ///
+    /// # Errors
+    /// [`LedgerError::Inactive`], [`LedgerError::Conflict`], or a fault of the store.
+    fn supersede(&self, old: Digest, new: &Attestation) -> Result<Placed, LedgerError>;
+
+    /// Withdraws an extract for good.
+    ///
+    /// # Errors
+    /// [`LedgerError::Inactive`] if it is not active, or a fault of the store.
+    fn revoke(&self, root: Digest) -> Result<Placed, LedgerError>;
+
+    /// What the ledger knows of an extract.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    fn status(&self, root: Digest) -> Result<ExtractStatus, LedgerError>;
+
+    /// Active extracts of an account, by root.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    fn extracts(&self, account: Digest) -> Result<Vec<Digest>, LedgerError>;
+
+    /// Where the entry that put an extract on the ledger lies, active or not.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    fn attested(&self, root: Digest) -> Result<Option<Placed>, LedgerError>;
+
+    /// Where the opening of an account lies; `None` if it was never opened.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    fn opened(&self, account: Digest) -> Result<Option<Placed>, LedgerError>;
+
+    /// What an account holds; `None` if it was never opened.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    fn remaining(&self, account: Digest) -> Result<Option<Balance>, LedgerError>;
+
+    /// Proves that the entries at `indices` are on the ledger, all under one checkpoint.
+    ///
+    /// # Errors
+    /// [`LedgerError::Malformed`] if an index is past the end, or a fault of the store.
+    fn proof(&self, indices: &[u64]) -> Result<LogProof, LedgerError>;
+}

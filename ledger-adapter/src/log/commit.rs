@@ -1,0 +1,380 @@
+//! One process's hold on the log: catch up with the others, decide, write, sign, be witnessed.
+//!
+//! ```text
+//! lock ▶ settle (read what others wrote; recover; sign) ▶ decide ▶ append ▶ fsync ▶ sign ▶ witness
+//! ```
+//! Every step happens under an exclusive lock on a file of the directory. What is whole in the file
+//! of entries counts, signed or not; what is torn may be cut only beyond the signed checkpoint.
+//! After an error of any kind what is in memory is thrown away and read again; after a failed fsync
+//! nothing is done any more.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::account::{State, Verdict};
+use crate::durable;
+use crate::entry::Entry;
+use crate::error::{LedgerError, Untrusted};
+use crate::keys::Signer;
+use crate::log::replica::{Replica, Tail};
+use crate::log::wal::{self, Ending, Wal};
+use crate::log::witness::Witness;
+use crate::note::{Checkpoint, VerifierKey};
+use crate::proof::{LogProof, past_the_end};
+use crate::store::Decided;
+use crate::tree::leaf_hash;
+
+/// What one process knows of a log directory.
+#[derive(Debug)]
+pub(super) struct Core {
+    directory: PathBuf,
+    signer: Signer,
+    key: VerifierKey,
+    witness: Option<Witness>,
+    lock: Arc<File>,
+    pub(super) wal: Wal,
+    replica: Replica,
+    /// The last checkpoint that this process saw signed and witnessed, and its note.
+    head: Option<(Checkpoint, String)>,
+    /// Something failed, so memory may run ahead of the disk: read everything again first.
+    is_stale: bool,
+    /// An fsync failed: what is on disk is not known.
+    is_poisoned: bool,
+}
+
+impl Core {
+    /// Makes a directory with an empty log.
+    pub(super) fn create(
+        directory: &Path,
+        origin: &str,
+        signer: Signer,
+        witness: Option<PathBuf>,
+    ) -> Result<Self, LedgerError> {
+        let key = VerifierKey::new(origin, signer.public())?;
+        durable::create_directory(directory)?;
+        let lock = Self::lock_of(directory)?;
+        lock.lock().map_err(durable::failed(directory, "lock"))?;
+        let wal_path = directory.join(WAL);
+        let exists = LedgerError::Refused { rule: "a log is created once" };
+        if wal_path.exists() {
+            return Err(exists);
+        }
+        // A log that was here before is not begun again: what it had spent is spent.
+        let checkpoint_path = directory.join(CHECKPOINT);
+        if let Some(signed) = read_checkpoint(&checkpoint_path, &key)?.map(|(signed, _)| signed)
+            && signed.size > 0
+        {
+            let fault = Untrusted::Truncated { signed: signed.size, found: 0 };
+            return Err(untrusted(&wal_path, fault));
+        }
+        if let Some(path) = &witness {
+            Witness::new(path.clone(), key.clone()).refuse_shorter(0)?;
+        }
+        let replica = Replica::new();
+        let root = replica.tree.root();
+        let note = Checkpoint { origin: origin.to_owned(), size: 0, root }.sign(&signer);
+        let temporary = durable::beside(&checkpoint_path, ".tmp");
+        durable::replace_through(&temporary, &checkpoint_path, note.as_bytes(), durable::PUBLIC)?;
+        // The file of entries comes last: without it there is no log, and creating can be repeated.
+        if !Wal::create(&wal_path)? {
+            return Err(exists);
+        }
+        drop(lock);
+        Self::open(directory, signer, witness)
+    }
+
+    /// Opens a directory, and recovers what a crash left.
+    pub(super) fn open(
+        directory: &Path,
+        signer: Signer,
+        witness: Option<PathBuf>,
+    ) -> Result<Self, LedgerError> {
+        let checkpoint_path = directory.join(CHECKPOINT);
+        let (note, key) = match durable::read(&checkpoint_path)? {
+            Some(bytes) => {
+                let note = as_text(bytes)?;
+                let origin = note.lines().next().unwrap_or_default();
+                let key = VerifierKey::new(origin, signer.public())?;
+                (Some(note), Some(key))
+            }
+            None => (None, None),
+        };
+        if let (Some(note), Some(key)) = (&note, &key) {
+            key.open(note, &checkpoint_path.display().to_string())?;
+        }
+        let wal_path = directory.join(WAL);
+        let (Some(key), true) = (key, wal_path.exists()) else {
+            return Err(gone(directory, &signer, witness.as_deref())?);
+        };
+        let mut core = Self {
+            directory: directory.to_owned(),
+            witness: witness.map(|path| Witness::new(path, key.clone())),
+            signer,
+            key,
+            lock: Self::lock_of(directory)?,
+            wal: Wal::open(&wal_path)?,
+            replica: Replica::new(),
+            head: None,
+            is_stale: true,
+            is_poisoned: false,
+        };
+        core.locked(|_| Ok(()))?;
+        Ok(core)
+    }
+
+    /// The log's key.
+    pub(super) const fn key(&self) -> &VerifierKey {
+        &self.key
+    }
+
+    /// Decides about entries in order and records those that are new and allowed, all at once.
+    ///
+    /// # Errors
+    /// The outer error is of the store, and about all of them: they may be recorded, or not.
+    pub(super) fn commit(
+        &mut self,
+        entries: &[Entry],
+    ) -> Result<Vec<Result<Decided, LedgerError>>, LedgerError> {
+        self.locked(|core| core.decide(entries))
+    }
+
+    /// Asks the state of all records so far.
+    pub(super) fn read<T>(&mut self, ask: impl FnOnce(&State) -> T) -> Result<T, LedgerError> {
+        self.locked(|core| Ok(ask(&core.replica.state)))
+    }
+
+    /// Number of entries and their exact bytes from `first` up to, and without, `last`.
+    pub(super) fn entries(&mut self, first: u64, last: u64) -> Result<Vec<Vec<u8>>, LedgerError> {
+        self.locked(|core| (first..last).map(|index| core.entry(index)).collect())
+    }
+
+    /// Proves entries under the last checkpoint.
+    pub(super) fn prove(&mut self, indices: &[u64]) -> Result<LogProof, LedgerError> {
+        self.locked(|core| {
+            let entries = indices.iter().map(|index| Ok((*index, core.entry(*index)?)));
+            let entries = entries.collect::<Result<_, LedgerError>>()?;
+            let note = core.head.as_ref().map(|(_, note)| note.clone()).unwrap_or_default();
+            LogProof::of(&core.replica.tree, note, &core.key, entries)
+        })
+    }
+
+    /// Reads everything again and verifies it: entries, rules, signature, witness.
+    pub(super) fn check(&mut self) -> Result<Checkpoint, LedgerError> {
+        self.is_stale = true;
+        self.locked(|core| {
+            let head = core.head.as_ref().map(|(head, _)| head.clone());
+            head.ok_or_else(|| untrusted(&core.directory, Untrusted::Missing))
+        })
+    }
+
+    /// Does `work` under the lock on a settled log.
+    fn locked<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        if self.is_poisoned {
+            return Err(LedgerError::Poisoned);
+        }
+        let lock = Arc::clone(&self.lock);
+        lock.lock().map_err(durable::failed(&self.directory, "lock"))?;
+        let done = match self.settle() {
+            Ok(()) => work(self),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &done {
+            self.is_poisoned = durable::is_failed_fsync(error);
+        }
+        let unlocked = lock.unlock().map_err(durable::failed(&self.directory, "unlock"));
+        let done = done?;
+        unlocked.map(|()| done)
+    }
+
+    /// Catches up with what others wrote, and with what they left half done.
+    fn settle(&mut self) -> Result<(), LedgerError> {
+        let is_shorter = |core: &Self| Ok(core.wal.length()? < core.replica.end);
+        if self.is_stale || self.wal.is_replaced()? || is_shorter(self)? {
+            self.wal = Wal::open(self.wal.path())?;
+            self.replica = Replica::new();
+        } else if self.wal.length()? == self.replica.end
+            && self.head.as_ref().is_some_and(|(head, _)| head.size == self.replica.tree.len())
+        {
+            return Ok(());
+        }
+        self.is_stale = true;
+        self.recover()?;
+        self.is_stale = false;
+        Ok(())
+    }
+
+    /// Reads what is beyond the replica's end, verifies it, cuts a torn tail, signs.
+    fn recover(&mut self) -> Result<(), LedgerError> {
+        let tail = self.replica.extend(&self.wal)?;
+        let path = self.directory.join(CHECKPOINT);
+        let Some((signed, note)) = read_checkpoint(&path, &self.key)? else {
+            let missing =
+                gone(&self.directory, &self.signer, self.witness.as_ref().map(Witness::path))?;
+            return Err(missing);
+        };
+        self.verify(&signed, tail)?;
+        if tail.ending != Ending::Whole {
+            self.wal.truncate(self.replica.end)?;
+        }
+        if tail.ending != Ending::Whole || signed.size < self.replica.tree.len() {
+            self.wal.sync()?;
+        }
+        if signed.size < self.replica.tree.len() {
+            return self.sign();
+        }
+        self.show(&note)?;
+        self.head = Some((signed, note));
+        Ok(())
+    }
+
+    /// Compares the entries with the checkpoint, with the rules, and with what was here before.
+    fn verify(&self, signed: &Checkpoint, tail: Tail) -> Result<(), LedgerError> {
+        let tree = &self.replica.tree;
+        let fail = |fault| Err(untrusted(self.wal.path(), fault));
+        let found = tree.len();
+        if found < signed.size {
+            return fail(if tail.ending == Ending::Damaged {
+                Untrusted::Edited
+            } else {
+                Untrusted::Truncated { signed: signed.size, found }
+            });
+        }
+        if tree.root_at(signed.size) != Some(signed.root) {
+            return fail(Untrusted::Edited);
+        }
+        if let Some(index) = tail.broken {
+            return fail(Untrusted::Rule { index });
+        }
+        if let Some((head, _)) = &self.head {
+            match tree.root_at(head.size) {
+                None => return fail(Untrusted::RolledBack { seen: head.size, found }),
+                Some(root) if root != head.root => return fail(Untrusted::Forked),
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn decide(
+        &mut self,
+        entries: &[Entry],
+    ) -> Result<Vec<Result<Decided, LedgerError>>, LedgerError> {
+        // Until all of it is written, signed and witnessed, memory runs ahead of the disk.
+        self.is_stale = true;
+        let Replica { state, tree, places, end } = &mut self.replica;
+        let (start, mut next_place) = (*end, *end);
+        let (mut frames, mut decisions) = (Vec::new(), Vec::new());
+        for entry in entries {
+            let next = state.count();
+            decisions.push(match state.apply(entry) {
+                Ok(verdict) => {
+                    if matches!(verdict, Verdict::Accepted(_)) {
+                        let bytes = entry.encode();
+                        places.push(next_place);
+                        next_place += wal::frame(&bytes, &mut frames)?;
+                        tree.push(leaf_hash(&bytes));
+                    }
+                    Ok(Decided::new(verdict, next))
+                }
+                Err(error) => Err(error),
+            });
+        }
+        if frames.is_empty() {
+            self.is_stale = false;
+            return Ok(decisions);
+        }
+        *end = next_place;
+        if let Err(error) = self.wal.append(start, &frames) {
+            // Nobody was told of these entries. If they cannot be cut now, recovery cuts the torn
+            // one and counts whole ones as spent.
+            drop(self.wal.truncate(start));
+            return Err(error);
+        }
+        self.wal.sync()?;
+        self.sign()?;
+        self.is_stale = false;
+        Ok(decisions)
+    }
+
+    /// Signs a checkpoint of everything, puts it on disk, and shows it to the witness.
+    fn sign(&mut self) -> Result<(), LedgerError> {
+        let tree = &self.replica.tree;
+        let origin = self.key.origin().to_owned();
+        let checkpoint = Checkpoint { origin, size: tree.len(), root: tree.root() };
+        let note = checkpoint.sign(&self.signer);
+        let path = self.directory.join(CHECKPOINT);
+        let temporary = durable::beside(&path, ".tmp");
+        durable::replace_through(&temporary, &path, note.as_bytes(), durable::PUBLIC)?;
+        self.show(&note)?;
+        self.head = Some((checkpoint, note));
+        Ok(())
+    }
+
+    fn show(&self, note: &str) -> Result<(), LedgerError> {
+        self.witness.as_ref().map_or(Ok(()), |witness| witness.advance(note, &self.replica.tree))
+    }
+
+    /// Exact bytes of an entry, read again and compared with the tree.
+    fn entry(&self, index: u64) -> Result<Vec<u8>, LedgerError> {
+        let leaf = self.replica.tree.leaf(index).ok_or_else(|| past_the_end(index))?;
+        let place = usize::try_from(index).ok().and_then(|at| self.replica.places.get(at));
+        let bytes = self.wal.entry_at(*place.ok_or_else(|| past_the_end(index))?)?;
+        if leaf_hash(&bytes) == leaf {
+            Ok(bytes)
+        } else {
+            Err(untrusted(self.wal.path(), Untrusted::Edited))
+        }
+    }
+
+    fn lock_of(directory: &Path) -> Result<Arc<File>, LedgerError> {
+        durable::lock_file(&directory.join(LOCK)).map(Arc::new)
+    }
+}
+
+/// Reads and verifies the signed checkpoint; `None` if there is none.
+fn read_checkpoint(
+    path: &Path,
+    key: &VerifierKey,
+) -> Result<Option<(Checkpoint, String)>, LedgerError> {
+    let Some(bytes) = durable::read(path)? else { return Ok(None) };
+    let note = as_text(bytes)?;
+    let checkpoint = key.open(&note, &path.display().to_string())?;
+    Ok(Some((checkpoint, note)))
+}
+
+/// The error for a log without its files: rolled back if the witness has seen it, or missing.
+fn gone(
+    directory: &Path,
+    signer: &Signer,
+    witness: Option<&Path>,
+) -> Result<LedgerError, LedgerError> {
+    let missing = untrusted(directory, Untrusted::Missing);
+    let Some(path) = witness else { return Ok(missing) };
+    let Some(bytes) = durable::read(path)? else { return Ok(missing) };
+    let note = as_text(bytes)?;
+    let key = VerifierKey::new(note.lines().next().unwrap_or_default(), signer.public())?;
+    let seen = key.open(&note, &path.display().to_string())?.size;
+    Ok(untrusted(directory, Untrusted::RolledBack { seen, found: 0 }))
+}
+
+fn as_text(bytes: Vec<u8>) -> Result<String, LedgerError> {
+    String::from_utf8(bytes)
+        .map_err(|_| LedgerError::Malformed { what: "checkpoint", detail: "not text".to_owned() })
+}
+
+fn untrusted(path: &Path, fault: Untrusted) -> LedgerError {
+    LedgerError::Untrusted { place: path.display().to_string(), fault }
+}
+
+/// File of entries.
+pub(super) const WAL: &str = "entries.wal";
+
+/// The last signed checkpoint.
+pub(super) const CHECKPOINT: &str = "checkpoint";
+
+/// Locked by whoever reads or writes the other two.
+const LOCK: &str = "lock";

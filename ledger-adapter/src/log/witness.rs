@@ -1,0 +1,91 @@
+//! A file that remembers how far the log has come, and lets it go forward only.
+//!
+//! It protects against whoever restores an old copy of the log, as long as the witness is not
+//! restored with it: keep it on another disk, better on another machine. Where there is no such
+//! file yet, the log that is shown first is believed.
+//!
+//! # Source
+//! C2SP tlog-witness v1.0.0, "add-checkpoint": compare and set on the old size, a consistency
+//! proof, and the new state on disk before the reply. This witness does not cosign.
+
+use std::path::{Path, PathBuf};
+
+use crate::durable;
+use crate::error::{LedgerError, Untrusted};
+use crate::note::{Checkpoint, VerifierKey};
+use crate::tree::{Tree, verify_consistency};
+
+/// The witness file, and the log that it watches.
+#[derive(Debug)]
+pub(super) struct Witness {
+    path: PathBuf,
+    key: VerifierKey,
+}
+
+impl Witness {
+    pub(super) const fn new(path: PathBuf, key: VerifierKey) -> Self {
+        Self { path, key }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The last checkpoint that was seen; `None` before the first.
+    pub(super) fn last(&self) -> Result<Option<Checkpoint>, LedgerError> {
+        let Some(bytes) = durable::read(&self.path)? else { return Ok(None) };
+        let note = String::from_utf8(bytes).map_err(|_| LedgerError::Malformed {
+            what: "checkpoint",
+            detail: "the witness holds no text".to_owned(),
+        })?;
+        self.key.open(&note, &self.path.display().to_string()).map(Some)
+    }
+
+    /// Fails if the witness has seen more than `found` entries.
+    pub(super) fn refuse_shorter(&self, found: u64) -> Result<(), LedgerError> {
+        match self.last()? {
+            Some(last) if last.size > found => {
+                Err(self.untrusted(Untrusted::RolledBack { seen: last.size, found }))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Shows the witness a checkpoint of the whole `tree`. On success the file holds it, durably.
+    ///
+    /// # Errors
+    /// [`Untrusted::RolledBack`] if the witness has seen more, [`Untrusted::Forked`] if the tree
+    /// does not continue what it has seen, [`Untrusted::Signer`] or [`Untrusted::Signature`] if
+    /// what it holds is not of this log, [`LedgerError::Store`].
+    pub(super) fn advance(&self, note: &str, tree: &Tree) -> Result<(), LedgerError> {
+        if let Some(parent) = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            durable::create_directory(parent)?;
+        }
+        let lock_path = durable::beside(&self.path, ".lock");
+        let lock = durable::lock_file(&lock_path)?;
+        // Closing the file at the end of this call unlocks it.
+        lock.lock().map_err(durable::failed(&lock_path, "lock"))?;
+        let place = self.path.display().to_string();
+        let new = self.key.open(note, &place)?;
+        if let Some(old) = self.last()? {
+            if old.size > new.size {
+                let fault = Untrusted::RolledBack { seen: old.size, found: new.size };
+                return Err(self.untrusted(fault));
+            }
+            let path = tree.consistency(old.size, new.size);
+            let path = path.ok_or_else(|| self.untrusted(Untrusted::Forked))?;
+            if !verify_consistency(old.size, new.size, &path, &old.root, &new.root) {
+                return Err(self.untrusted(Untrusted::Forked));
+            }
+            if old.size == new.size {
+                return Ok(());
+            }
+        }
+        let temporary = durable::beside(&self.path, ".tmp");
+        durable::replace_through(&temporary, &self.path, note.as_bytes(), durable::PUBLIC)
+    }
+
+    fn untrusted(&self, fault: Untrusted) -> LedgerError {
+        LedgerError::Untrusted { place: self.path.display().to_string(), fault }
+    }
+}

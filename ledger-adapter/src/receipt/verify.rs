@@ -1,0 +1,267 @@
+//! The checks of a receipt, one after another.
+
+use crate::charge::{AccountEffect, Attestation, ChargeRequest, Opening};
+use crate::cost::Cost;
+use crate::digest::Digest;
+use crate::entry::Entry;
+use crate::error::{LedgerError, Untrusted};
+use crate::keys::PublicKey;
+use crate::manifest::Manifest;
+use crate::receipt::exact::is_paid_for;
+use crate::receipt::{Receipt, Trust, Verified};
+use crate::statement::{
+    EXTRACT_TYPE, Envelope, RELEASE_TYPE, ReleasePredicate, Statement, intent_commitment,
+    release_commitment,
+};
+
+/// Verifies a receipt.
+pub(super) fn verify(receipt: &Receipt, trust: &Trust) -> Result<Verified, LedgerError> {
+    if receipt.version != VERSION || receipt.intent.version != VERSION {
+        let detail = format!("versions {} and {}", receipt.version, receipt.intent.version);
+        return Err(LedgerError::Malformed { what: "receipt", detail });
+    }
+    let entries = receipt.log.verify(trust.log_vkey.as_deref())?;
+    let are_keys_trusted = !trust.keys.is_empty();
+    let keys = if are_keys_trusted { &trust.keys } else { &receipt.keys };
+    let check = Check { receipt, keys, entries: &entries };
+    let mut lines =
+        vec![format!("{} ledger entries are under one signed checkpoint", entries.len())];
+    lines.push(check.release()?);
+    lines.push(check.charge()?);
+    lines.push(check.balance()?);
+    lines.extend(check.inputs()?);
+    lines.extend(check.mechanisms()?);
+    lines.push(check.order()?);
+    let is_log_trusted = trust.log_vkey.is_some();
+    if !is_log_trusted {
+        lines.push("the log's key is only self-asserted".to_owned());
+    }
+    if !are_keys_trusted {
+        lines.push("the signers' keys are only self-asserted".to_owned());
+    }
+    Ok(Verified { lines, is_log_trusted, are_keys_trusted })
+}
+
+struct Check<'a> {
+    receipt: &'a Receipt,
+    keys: &'a [PublicKey],
+    entries: &'a [(u64, Entry)],
+}
+
+impl Check<'_> {
+    /// The release statement: signed, about this query and intent, and about this table.
+    fn release(&self) -> Result<String, LedgerError> {
+        let payload = self.receipt.release.verify(self.keys)?;
+        let statement: Statement<ReleasePredicate> =
+            Statement::from_payload(&payload, RELEASE_TYPE)?;
+        let table = &statement.predicate.table;
+        if !table.is_rectangular() {
+            return disagrees("the answer's intervals do not have the shape of its values");
+        }
+        let digest = table.digest()?.to_string();
+        match statement.subject.as_slice() {
+            [subject]
+                if subject.digest.len() == 1 && subject.digest.get("sha256") == Some(&digest) => {}
+            _ => {
+                let place = "answer".to_owned();
+                return Err(LedgerError::Untrusted { place, fault: Untrusted::Digest });
+            }
+        }
+        if statement.predicate.query != self.receipt.intent.query {
+            return disagrees("the release is of another query than the intent");
+        }
+        if statement.predicate.intent != self.intent()? {
+            return disagrees("the release is of another intent");
+        }
+        Ok("the answer is the one in the signed release statement".to_owned())
+    }
+
+    /// The charge on the ledger is for this intent, word for word.
+    fn charge(&self) -> Result<String, LedgerError> {
+        let intent = &self.receipt.intent;
+        let (index, request) = self.charge_entry()?;
+        if request.intent != self.intent()? {
+            return disagrees("the charge is for another intent");
+        }
+        if request.items != [(intent.account, intent.cost)] {
+            return disagrees("the charge is of another cost or account than the intent");
+        }
+        if request.inputs != intent.inputs {
+            return disagrees("the charge is for other extracts than the intent");
+        }
+        if request.day != intent.day {
+            return disagrees("the charge is of another day than the intent");
+        }
+        Ok(format!("entry {index} charges {} for the stated intent", intent.cost))
+    }
+
+    /// What the charge did to the account: before and cost are after, within the cap as opened.
+    fn balance(&self) -> Result<String, LedgerError> {
+        let intent = &self.receipt.intent;
+        let payload = self.receipt.release.payload()?;
+        let statement: Statement<ReleasePredicate> =
+            Statement::from_payload(&payload, RELEASE_TYPE)?;
+        let [effect] = statement.predicate.effects.as_slice() else {
+            return disagrees("the release does not state one account");
+        };
+        let AccountEffect { account, cost, spent_before, spent_after, cap } = *effect;
+        if account != intent.account || cost != intent.cost {
+            return disagrees("the release states another cost or account than the intent");
+        }
+        if spent_before.checked_add(cost) != Some(spent_after) {
+            return disagrees("the stated balance does not add up");
+        }
+        if !spent_after.fits(cap) {
+            return disagrees("the stated balance is beyond the cap");
+        }
+        let opening = self.one("the opening of the account is not in the proof", |entry| {
+            matches!(entry, Entry::Open(Opening { account: opened, .. }) if *opened == account)
+        })?;
+        if !matches!(opening, (_, Entry::Open(Opening { cap: opened, .. })) if *opened == cap) {
+            return disagrees("the account was opened with another cap");
+        }
+        Ok(format!("spent after it: {spent_after}, of {cap}"))
+    }
+
+    /// Each extract is attested for the account, its statement is signed by the attested key, and
+    /// it had not expired.
+    fn inputs(&self) -> Result<Vec<String>, LedgerError> {
+        let intent = &self.receipt.intent;
+        if intent.inputs.is_empty() || self.receipt.extracts.len() != intent.inputs.len() {
+            return disagrees("there is not one extract statement for each input");
+        }
+        let check = |(root, envelope): (&Digest, &Envelope)| {
+            let (payload, signers) = envelope.verify_signers(self.keys)?;
+            if Digest::sha256(&payload) != *root {
+                return disagrees("an extract statement is not the attested one");
+            }
+            let (index, attested) = self.attestation(*root)?;
+            if !signers.iter().any(|key| key.keyid() == attested.key) {
+                return disagrees("an extract statement is signed by another key than attested");
+            }
+            if attested.account != intent.account {
+                return disagrees("an extract is attested for another account");
+            }
+            if intent.day > attested.expires_day {
+                return disagrees("an extract had expired on the day of the charge");
+            }
+            let manifest = Statement::<Manifest>::from_payload(&payload, EXTRACT_TYPE)?.predicate;
+            if manifest.account != attested.account {
+                return disagrees("an extract's manifest names another account than attested");
+            }
+            if manifest.expires_day != attested.expires_day {
+                return disagrees("an extract's manifest expires on another day than attested");
+            }
+            Ok(format!("entry {index} attests the extract of {}, signed by it", manifest.site))
+        };
+        intent.inputs.iter().zip(&self.receipt.extracts).map(check).collect()
+    }
+
+    /// The stated noise costs no more than is stated, and in sum no more than was charged.
+    fn mechanisms(&self) -> Result<Vec<String>, LedgerError> {
+        let intent = &self.receipt.intent;
+        let (mut lines, mut sum) = (Vec::new(), Cost::default());
+        for record in &intent.mechanisms {
+            if record.mechanism != GAUSSIAN {
+                return disagrees("the cost of a stated mechanism cannot be recomputed");
+            }
+            if !is_paid_for(record) {
+                return disagrees("a stated mechanism costs more than it states");
+            }
+            let cost = Cost { rho: record.rho, delta: record.delta };
+            match sum.checked_add(cost) {
+                Some(total) => sum = total,
+                None => return disagrees("the stated mechanisms cost more than was charged"),
+            }
+            lines.push(format!("the noise on {} costs at most {cost}", record.column));
+        }
+        if lines.is_empty() {
+            return disagrees("no mechanism is stated");
+        }
+        if !sum.fits(intent.cost) {
+            return disagrees("the stated mechanisms cost more than was charged");
+        }
+        Ok(lines)
+    }
+
+    /// Opened, attested, charged, released: in this order, and the release is this one.
+    fn order(&self) -> Result<String, LedgerError> {
+        let intent = &self.receipt.intent;
+        let (charged, _) = self.charge_entry()?;
+        let release = self.one(
+            "the release is not in the proof",
+            |entry| matches!(entry, Entry::Release { query, .. } if *query == intent.query),
+        )?;
+        let (released, Entry::Release { commitment, .. }) = release else {
+            return disagrees("the release is not in the proof");
+        };
+        let expected = release_commitment(&self.receipt.release_salt, &self.receipt.release)?;
+        if *commitment != expected {
+            return disagrees("the ledger has another release of this query");
+        }
+        for (index, entry) in self.entries {
+            let is_late = match entry {
+                Entry::Release { .. } => false,
+                Entry::Open(_) | Entry::Attest(_) | Entry::Supersede { .. } => *index >= charged,
+                Entry::Charge(_) => *index >= *released,
+                Entry::Revoke { .. } => true,
+            };
+            if is_late {
+                return disagrees("the entries are not in the order of a release");
+            }
+        }
+        Ok(format!("entry {released} records the release, after the charge"))
+    }
+
+    fn intent(&self) -> Result<Digest, LedgerError> {
+        intent_commitment(&self.receipt.intent_salt, &self.receipt.intent)
+    }
+
+    fn charge_entry(&self) -> Result<(u64, &ChargeRequest), LedgerError> {
+        let query = self.receipt.intent.query;
+        let missing = "the charge is not in the proof";
+        let found = self.one(
+            missing,
+            |entry| matches!(entry, Entry::Charge(request) if request.query == query),
+        )?;
+        match found {
+            (index, Entry::Charge(request)) => Ok((*index, request)),
+            _ => disagrees(missing),
+        }
+    }
+
+    fn attestation(&self, root: Digest) -> Result<(u64, &Attestation), LedgerError> {
+        let missing = "an extract's attestation is not in the proof";
+        let found = self.one(missing, |entry| match entry {
+            Entry::Attest(new) | Entry::Supersede { new, .. } => new.root == root,
+            _ => false,
+        })?;
+        match found {
+            (index, Entry::Attest(new) | Entry::Supersede { new, .. }) => Ok((*index, new)),
+            _ => disagrees(missing),
+        }
+    }
+
+    /// The one entry that is wanted.
+    fn one(
+        &self,
+        missing: &'static str,
+        is_wanted: impl Fn(&Entry) -> bool,
+    ) -> Result<&(u64, Entry), LedgerError> {
+        let mut found = self.entries.iter().filter(|(_, entry)| is_wanted(entry));
+        match (found.next(), found.next()) {
+            (Some(one), None) => Ok(one),
+            (None, _) => disagrees(missing),
+            (Some(_), Some(_)) => disagrees("the proof has an entry twice"),
+        }
+    }
+}
+
+fn disagrees<T>(claim: &'static str) -> Result<T, LedgerError> {
+    let fault = Untrusted::Disagrees(claim);
+    Err(LedgerError::Untrusted { place: "receipt".to_owned(), fault })
+}
+
+const VERSION: u32 = 1;
+
+const GAUSSIAN: &str = "discrete-gaussian";
