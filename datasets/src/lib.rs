@@ -6,6 +6,7 @@
 //! ```
 //! It never answers a query, and never draws noise.
 
+pub mod cohort;
 pub mod extract;
 pub mod policy;
 pub mod schema;

@@ -60,7 +60,7 @@ pub type IncidentLog = Box<dyn Fn(IncidentId, &str) + Send + Sync>;
 /// Answers queries about one population.
 pub struct Engine {
     catalog: Catalog,
-    session: SessionContext,
+    pub(crate) session: SessionContext,
     ledger: Arc<dyn Ledger>,
     signer: Signer,
     settings: Settings,
@@ -169,7 +169,7 @@ impl Engine {
         Ok(Quote { cost: priced.cost, columns, notes: priced.plan.notes })
     }
 
-    async fn plan(&self, query: &Query) -> Result<PricedPlan, Error> {
+    pub(crate) async fn plan(&self, query: &Query) -> Result<PricedPlan, Error> {
         let parsed = parse(&query.text)?;
         let bound = bind(parsed, &self.session).await?;
         let plan = analyse(bound, &self.catalog, query.bounds)?;
@@ -177,7 +177,7 @@ impl Engine {
     }
 
     /// Every extract is active, and every file that will be read is as it was attested.
-    fn check(&self, priced: &PricedPlan) -> Result<(), Error> {
+    pub(crate) fn check(&self, priced: &PricedPlan) -> Result<(), Error> {
         for extract in self.catalog.extracts() {
             let root = extract.root();
             let inactive = |why| Err(Error::Untrusted(LedgerError::Inactive { root, why }));
@@ -197,7 +197,7 @@ impl Engine {
         Ok(())
     }
 
-    fn charge(&self, priced: &PricedPlan) -> Result<(Charged, Intent, Digest), Error> {
+    pub(crate) fn charge(&self, priced: &PricedPlan) -> Result<(Charged, Intent, Digest), Error> {
         let intent = Intent {
             version: 1,
             query: Digest::random()?,

@@ -21,3 +21,6 @@ pub mod noise;
 pub mod privacy;
 pub mod scan;
 pub mod sql;
+
+#[cfg(test)]
+mod tests;

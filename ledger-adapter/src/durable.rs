@@ -83,10 +83,15 @@ pub(crate) fn create_directory(path: &Path) -> Result<(), LedgerError> {
     if path.is_dir() {
         return Ok(());
     }
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(PRIVATE_DIRECTORY);
-    builder.create(path).map_err(failed(path, "create"))?;
-    sync_directory_of(path)
+    // One level at a time, so that each name is synced.
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        create_directory(parent)?;
+    }
+    match DirBuilder::new().mode(PRIVATE_DIRECTORY).create(path) {
+        Ok(()) => sync_directory_of(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(failed(path, "create")(error)),
+    }
 }
 
 /// Reads a whole file; `None` if there is none.

@@ -346,7 +346,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_published_encoding_and_signature_form() {
+    fn the_published_encoding() {
         // DSSE v1.0.2, protocol.md, "Test Vectors".
         let encoded = pre_authentication("http://example.com/HelloWorld", b"hello world");
         assert_eq!(encoded, b"DSSEv1 29 http://example.com/HelloWorld 11 hello world");

@@ -4,19 +4,14 @@ use super::calendar::{Day, WINDOW_END, age_on};
 use super::draw::Draw;
 use super::person::{Person, Stay};
 use super::places::{PHANTOM, UPCODER, care_site_id, provider_id};
-use super::records::{
-    CostRow, Fraud, FraudRow, PayerRow, Placed, Records, VisitRow, next_id,
-};
+use super::records::{CostRow, Fraud, FraudRow, PayerRow, Placed, Records, VisitRow, next_id};
 use super::vocabulary::ids;
 
 /// Mean and log-scale spread of what a visit costs, in dollars, by kind: office, emergency,
 /// hospital stay. Means: Medical Expenditure Panel Survey, Statistical Brief 517 (2016); HCUP
 /// Statistical Brief 268 (2017); HCUP Statistical Brief 261 (2017), rounded. Spreads: assumption.
-pub(super) const COSTS: [(i64, f64, f64); 3] = [
-    (ids::OUTPATIENT, 265.0, 0.9),
-    (ids::EMERGENCY, 530.0, 0.8),
-    (ids::INPATIENT, 12_000.0, 0.9),
-];
+pub(super) const COSTS: [(i64, f64, f64); 3] =
+    [(ids::OUTPATIENT, 265.0, 0.9), (ids::EMERGENCY, 530.0, 0.8), (ids::INPATIENT, 12_000.0, 0.9)];
 
 /// Share of the upcoder's visits that are billed too high, and of the phantom's that are billed
 /// twice: assumption.
@@ -93,7 +88,9 @@ fn push_cost(
     let copay = match plan.map(|payer| payer.row.payer) {
         None => total_cost,
         Some(ids::MEDICAID) => cents(total_cost.min(4.0)),
-        Some(_) => cents(total_cost.min(if visit.row.concept == ids::INPATIENT { 500.0 } else { 30.0 })),
+        Some(_) => {
+            cents(total_cost.min(if visit.row.concept == ids::INPATIENT { 500.0 } else { 30.0 }))
+        }
     };
     let mark_up = draw.amount(2.6, 0.3).max(1.0);
     let row = CostRow {

@@ -89,7 +89,10 @@ impl TruthRows {
             ("copd", has(Chronic::Copd)),
             ("kidney_disease", has(Chronic::Kidney)),
             ("asthma", has(Chronic::Asthma)),
-            ("home_site", integers(rows, |p| p.stays.first().map_or(0, |stay| number(stay.site) + 1))),
+            (
+                "home_site",
+                integers(rows, |p| p.stays.first().map_or(0, |stay| number(stay.site) + 1)),
+            ),
             ("site_count", integers(rows, |p| number(p.sites().len()))),
             ("days_observed", integers(rows, |p| i64::from(p.days_observed()))),
         ]

@@ -1,10 +1,9 @@
 //! The figures that a cohort is held against, one line each.
 
-use super::calendar::{WINDOW_START, civil, age_on};
-use super::care::concept_of;
+use super::calendar::{WINDOW_START, age_on, civil};
 use super::parameters::{
-    BODY_MASS, CHRONIC, Chronic, HYPERTENSION_AWARE, HYPERTENSION_TREATED, LogNormal, SYSTOLIC,
-    Sex, TOTAL_CHOLESTEROL, odds,
+    BODY_MASS, Chronic, HYPERTENSION_AWARE, HYPERTENSION_TREATED, LogNormal, SYSTOLIC, Sex,
+    TOTAL_CHOLESTEROL, odds,
 };
 use super::person::{Person, Quantity};
 use super::pharmacy::BLEEDING;
@@ -53,7 +52,7 @@ impl Subject<'_> {
     /// Sex and decade of age, for adults of 20 and over.
     fn stratum(&self) -> Option<usize> {
         let decade = (self.person.age / 10).min(8);
-        (self.person.age >= 20).then_some(self.person.sex as usize * 8 + decade - 2)
+        (self.person.age >= 20).then(|| self.person.sex as usize * 8 + decade - 2)
     }
 
     fn pair(&self, factor: bool, case: Chronic) -> Option<(usize, bool, bool)> {
@@ -86,7 +85,8 @@ impl Subject<'_> {
     /// Office visits in 2019 of those who are 66 or older and observed all through that year.
     fn office_visits(&self) -> Option<f64> {
         let year_end = WINDOW_START + 364;
-        let days = self.person.stays.iter().map(|stay| (stay.end.min(year_end) - stay.start + 1).max(0));
+        let days =
+            self.person.stays.iter().map(|stay| (stay.end.min(year_end) - stay.start + 1).max(0));
         let counted = self.person.age >= 66 && days.sum::<i32>() == 365;
         let visits = self.records.visit.iter().filter(|visit| {
             visit.row.concept == ids::OUTPATIENT && civil(visit.row.start).0 == 2019
@@ -174,24 +174,23 @@ pub(super) static LINES: &[Line] = &[
         (HYPERTENSION_AWARE * 100.0, 2.0),
         PERCENT,
         BRIEF_511,
-        |s| share(s.person.has(Chronic::Hypertension), s.person.on_record[4]),
+        |s| {
+            share(
+                s.person.has(Chronic::Hypertension),
+                s.person.on_record[Chronic::Hypertension as usize],
+            )
+        },
     ),
     ratio(
         "treated for their hypertension, %",
         (HYPERTENSION_TREATED * 100.0, 2.0),
         PERCENT,
         BRIEF_511,
-        |s| share(s.person.has(Chronic::Hypertension), s.person.treated[4]),
-    ),
-    ratio(
-        "hypertension written down among those aware with five visits, %",
-        (96.0, 3.5),
-        PERCENT,
-        OURS,
         |s| {
-            let concept = concept_of(CHRONIC[4]);
-            let counted = s.person.on_record[4] && s.records.visit.len() >= 5;
-            share(counted, s.records.condition.iter().any(|row| row.row.concept == concept))
+            share(
+                s.person.has(Chronic::Hypertension),
+                s.person.treated[Chronic::Hypertension as usize],
+            )
         },
     ),
     ratio("diabetes at 20 and over, %", (11.3, 1.2), PERCENT, "NCHS Data Brief 516", |s| {
@@ -323,19 +322,31 @@ pub(super) static LINES: &[Line] = &[
     ratio("hospital stay, dollars", (12_000.0, 900.0), 1.0, "HCUP Statistical Brief 261", |s| {
         s.costs(ids::INPATIENT)
     }),
-    ratio("fills from counterfeit lots, %", (COUNTERFEIT_SHARE * 100.0, 0.12), PERCENT, OURS, |s| {
-        let lots = s.records.truth.lots.iter();
-        let false_lots = lots.filter(|lot| matches!(lot.row.kind, Lot::Cloned | Lot::Invented));
-        (false_lots.count() as f64, s.records.drug.len() as f64)
-    }),
+    ratio(
+        "fills from counterfeit lots, %",
+        (COUNTERFEIT_SHARE * 100.0, 0.12),
+        PERCENT,
+        OURS,
+        |s| {
+            let lots = s.records.truth.lots.iter();
+            let false_lots = lots.filter(|lot| matches!(lot.row.kind, Lot::Cloned | Lot::Invented));
+            (false_lots.count() as f64, s.records.drug.len() as f64)
+        },
+    ),
     ratio("bleeding after celecoxib, bad lot, %", (BLEEDING[1] * 100.0, 8.0), PERCENT, OURS, |s| {
         let (fills, events) = s.records.truth.reactions[1];
         (f64::from(events), f64::from(fills))
     }),
-    ratio("bleeding after celecoxib, other lots, %", (BLEEDING[0] * 100.0, 0.8), PERCENT, OURS, |s| {
-        let (fills, events) = s.records.truth.reactions[0];
-        (f64::from(events), f64::from(fills))
-    }),
+    ratio(
+        "bleeding after celecoxib, other lots, %",
+        (BLEEDING[0] * 100.0, 0.8),
+        PERCENT,
+        OURS,
+        |s| {
+            let (fills, events) = s.records.truth.reactions[0];
+            (f64::from(events), f64::from(fills))
+        },
+    ),
     ratio("visits upcoded, %", (0.8, 0.25), PERCENT, OURS, |s| s.frauds(Fraud::Upcoding)),
     ratio("visits billed twice, %", (0.5, 0.18), PERCENT, OURS, |s| s.frauds(Fraud::Duplicate)),
     Line {
@@ -344,11 +355,7 @@ pub(super) static LINES: &[Line] = &[
             share(true, s.person.sites().len() > 1)
         })
     },
-    ratio("persons whose day of death is observed, of the dead, %", (85.0, 12.0), PERCENT, OURS, |s| {
-        let last = s.person.stays.last().map(|stay| stay.end);
-        share(s.person.death.is_some(), s.person.death == last)
-    }),
-    ratio("mean age, years", (38.9, 0.8), 1.0, "UN WPP 2022, United States 2019", |s| {
+    ratio("mean age, years", (39.29, 0.8), 1.0, "UN WPP 2022, United States 2019", |s| {
         (age_on(WINDOW_START, s.person.birth) as f64 + 0.5, 1.0)
     }),
 ];

@@ -18,7 +18,11 @@ pub(super) fn draw_care(person: &Person, model: &Model, draw: &mut Draw, records
     let usual = draw.below(PROVIDERS);
     let onsets = CHRONIC.map(|_| {
         // Most long-lasting conditions began before the window: assumption.
-        if draw.chance(0.85) { WINDOW_START } else { draw.between(WINDOW_START, WINDOW_START + 1_800) }
+        if draw.chance(0.85) {
+            WINDOW_START
+        } else {
+            draw.between(WINDOW_START, WINDOW_START + 1_800)
+        }
     });
     let mut known = [false; CHRONIC.len()];
     for encounter in encounters {

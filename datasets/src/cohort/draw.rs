@@ -53,7 +53,8 @@ impl Draw {
 
     /// Uniform among `0..count`; 0 when the count is 0.
     pub(super) fn below(&mut self, count: usize) -> usize {
-        let wide = u128::from(self.0.next_u64()) * count as u128;
+        let count = u64::try_from(count).unwrap_or(0);
+        let wide = u128::from(self.0.next_u64()) * u128::from(count);
         usize::try_from(wide >> 64).unwrap_or(0)
     }
 

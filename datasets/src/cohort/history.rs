@@ -10,9 +10,7 @@ use super::parameters::Chronic;
 use super::person::Person;
 use super::pharmacy::draw_fills;
 use super::places::care_site_id;
-use super::records::{
-    DeathRow, DeviceRow, PeriodRow, PersonRow, Placed, Records, next_id,
-};
+use super::records::{DeathRow, DeviceRow, PeriodRow, PersonRow, Placed, Records, next_id};
 use super::supply::draw_device;
 use super::vocabulary::CAUSES;
 
@@ -60,7 +58,8 @@ fn push_person(person: &Person, model: &Model, records: &mut Records) {
 pub(super) fn health_number(seed: u64, index: u64) -> String {
     const NUMBERS: u128 = 10_000_000_000;
     // The multiplier shares no factor with the count of numbers, so distinct indices stay so.
-    let scrambled = (u128::from(index) * 6_180_339_887 + u128::from(seed)) % NUMBERS;
+    let offset = u128::from(seed) * 7_320_508_075 + 4_142_135_623;
+    let scrambled = (u128::from(index) * 6_180_339_887 + offset) % NUMBERS;
     format!("NHI-{scrambled:010}")
 }
 
@@ -132,14 +131,13 @@ mod tests {
         let model = Model::new(5, 4);
         for index in 0..3_000 {
             let (person, records) = draw_person(&model, index);
-            let numbers = index as i64 * 1_000..(index as i64 + 1) * 1_000;
+            let numbers = (person.person_id() - 1) * 1_000..person.person_id() * 1_000;
             let phantom: BTreeSet<_> =
                 records.truth.frauds.iter().map(|fraud| fraud.row.visit_id).collect();
             for visit in &records.visit {
                 assert!(numbers.contains(&visit.row.id));
                 let seen = person.stays.iter().any(|stay| {
-                    stay.site == visit.site
-                        && (stay.start..=stay.end).contains(&visit.row.start)
+                    stay.site == visit.site && (stay.start..=stay.end).contains(&visit.row.start)
                 });
                 assert!(seen || phantom.contains(&visit.row.id));
             }

@@ -70,12 +70,7 @@ impl Kind {
         ..Self::vital(Quantity::Hdl, &HDL, 3_007_070, 8_840)
     };
 
-    const fn vital(
-        quantity: Quantity,
-        table: &'static LogNormal,
-        concept: i64,
-        unit: i64,
-    ) -> Self {
+    const fn vital(quantity: Quantity, table: &'static LogNormal, concept: i64, unit: i64) -> Self {
         Self { quantity, table, concept, unit, factor: 1.0, grid: 1.0, range: None }
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! | path | what |
 //! | --- | --- |
-//! | `site-1/person.parquet` and so on | the raw OMOP CDM v5.4 tables of a site, identifiers and all |
+//! | `site-1/person.parquet`, ... | a site's raw OMOP CDM v5.4 tables, identifiers and all |
 //! | `reference/attested_lot.parquet` | lots as their makers attest them |
 //! | `truth/person.parquet` | income, smoking, what each person has, the sites of each |
 //! | `truth/fraud.parquet`, `truth/lot.parquet` | bills and lots that are false, with their kind |
@@ -24,11 +24,11 @@
 mod billing;
 mod block;
 mod calendar;
-mod calibration;
+pub mod calibration;
 mod calibration_lines;
 mod care;
 mod draw;
-mod error;
+pub mod error;
 mod history;
 mod laboratory;
 mod model;
@@ -36,7 +36,7 @@ mod parameters;
 mod person;
 mod pharmacy;
 mod places;
-mod publics;
+mod public_tables;
 mod records;
 mod store;
 mod supply;
@@ -50,11 +50,9 @@ use std::path::Path;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-pub use self::calibration::CalibrationLine;
-pub use self::error::CohortError;
-
 use self::block::{Block, truth_schemas};
-use self::calibration::{Tally, as_csv};
+use self::calibration::{CalibrationLine, Tally, as_csv};
+use self::error::CohortError;
 use self::model::Model;
 use self::store::Store;
 

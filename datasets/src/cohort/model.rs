@@ -204,11 +204,8 @@ fn obesity_share(sex: Sex, age: usize) -> f64 {
 /// Standard normal distribution function, within 1e-4: Abramowitz and Stegun, 26.2.18.
 fn normal_below(z: f64) -> f64 {
     let x = z.abs();
-    let series = 1.0
-        + 0.196_854 * x
-        + 0.115_194 * x.powi(2)
-        + 0.000_344 * x.powi(3)
-        + 0.019_527 * x.powi(4);
+    let series =
+        1.0 + 0.196_854 * x + 0.115_194 * x.powi(2) + 0.000_344 * x.powi(3) + 0.019_527 * x.powi(4);
     let above = 0.5 / series.powi(4);
     if z > 0.0 { 1.0 - above } else { above }
 }
@@ -290,7 +287,8 @@ mod tests {
 
     #[test]
     fn influenza_peaks_in_winter() {
-        let peak = (0..52).max_by(|a, b| super::flu_expected(*a).total_cmp(&super::flu_expected(*b)));
+        let peak =
+            (0..52).max_by(|a, b| super::flu_expected(*a).total_cmp(&super::flu_expected(*b)));
         // The harmonics with the second one peak in the first weeks of the year or the last.
         assert!(peak.is_some_and(|week| week <= 5 || week >= 49), "{peak:?}");
         assert_eq!(week_start(WEEKS - 1), 17_897 + 7 * 260);

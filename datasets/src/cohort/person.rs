@@ -1,8 +1,6 @@
 //! One person before any record: who they are, what they have, where and when they are seen.
 
-use super::calendar::{
-    Day, WINDOW_END, WINDOW_START, WINDOW_YEARS, YEAR_DAYS, age_on,
-};
+use super::calendar::{Day, WINDOW_END, WINDOW_START, WINDOW_YEARS, YEAR_DAYS, age_on};
 use super::draw::{Draw, Purpose, whole};
 use super::model::{BURDEN, Factor, Model, at};
 use super::parameters::{
@@ -150,12 +148,11 @@ impl Person {
         let cholesterol = self.amount(Quantity::TotalCholesterol);
         self.has[Chronic::Cholesterol as usize] = self.age >= 20 && cholesterol >= 6.2;
         for chronic in CHRONIC.into_iter().skip(2) {
-            let chance = model.chance(chronic, self.sex, self.age, self.quintile, |factor| {
-                match factor {
+            let chance =
+                model.chance(chronic, self.sex, self.age, self.quintile, |factor| match factor {
                     Factor::Smoker => self.smoker,
                     Factor::Condition(other) => self.has(other),
-                }
-            });
+                });
             self.has[chronic as usize] = draw.chance(chance);
         }
         for chronic in CHRONIC {
@@ -197,8 +194,7 @@ impl Person {
 
     /// Body mass index or cholesterol at the start of the window.
     fn amount(&self, quantity: Quantity) -> f64 {
-        let table =
-            if quantity == Quantity::BodyMass { &BODY_MASS } else { &TOTAL_CHOLESTEROL };
+        let table = if quantity == Quantity::BodyMass { &BODY_MASS } else { &TOTAL_CHOLESTEROL };
         let (mu, sigma) = table.at(self.sex, self.age);
         (mu + sigma * self.scores[quantity as usize]).exp()
     }

@@ -45,10 +45,14 @@ const REGIMENS: &[Regimen] = &[
         drugs: &[1_308_216, 19_080_129, 1_332_418, 1_332_419, 974_166],
     },
     Regimen { chronic: Chronic::Diabetes, share: 1.0, drugs: &[1_503_297] },
-    Regimen { chronic: Chronic::Cholesterol, share: 1.0, drugs: &[1_545_958, 1_539_403, 1_539_411] },
+    Regimen {
+        chronic: Chronic::Cholesterol,
+        share: 1.0,
+        drugs: &[1_545_958, 1_539_403, 1_539_411],
+    },
     Regimen { chronic: Chronic::Depression, share: 1.0, drugs: &[739_138] },
-    Regimen { chronic: Chronic::Asthma, share: 0.8, drugs: &[1_154_343] },
-    Regimen { chronic: Chronic::Copd, share: 1.0, drugs: &[1_154_343] },
+    Regimen { chronic: Chronic::Asthma, share: 0.8, drugs: &[ids::ALBUTEROL] },
+    Regimen { chronic: Chronic::Copd, share: 1.0, drugs: &[ids::ALBUTEROL] },
 ];
 
 /// Ninety days at a time, with late refills and skipped ones; how faithfully is the person's own.
@@ -113,14 +117,13 @@ fn draw_reaction(
 
 /// Influenza vaccine, every autumn for half of the persons: assumption.
 fn draw_vaccines(person: &Person, model: &Model, draw: &mut Draw, records: &mut Records) {
-    const VACCINE: i64 = 40_213_154;
     let willing = draw.beta(1.0, 1.0);
     for year in 0..5 {
         let day = WINDOW_START + year * 365 + draw.between(250, 340);
         if draw.chance(willing)
             && let Some(stay) = stay_on(person, day)
         {
-            let order = Order { concept: VACCINE, day, days_supply: 1 };
+            let order = Order { concept: ids::FLU_VACCINE, day, days_supply: 1 };
             push_fill(person, model, stay, &order, draw, records);
         }
     }

@@ -63,10 +63,11 @@ pub(super) fn areas() -> Vec<Area> {
     all
 }
 
-/// Fifth of income, poorest 0, of the people of a location; none for an unknown location.
-pub(super) fn quintile_of(location_id: i64) -> Option<usize> {
-    let index = usize::try_from(location_id - 1_001).ok()?;
-    (index < STATES * 5 * CODES_PER_GROUP).then_some(index / CODES_PER_GROUP % 5)
+/// Fifth of income, poorest 1, of the people of a location; none for an unknown location.
+#[cfg(test)]
+pub(super) fn quintile_of(location_id: i64) -> Option<i64> {
+    let index = location_id - 1_001;
+    (0..200).contains(&index).then_some(index / 5 % 5 + 1)
 }
 
 /// Row number in the care-site table.
@@ -194,7 +195,7 @@ mod tests {
         let zips: BTreeSet<_> = all.iter().map(|area| area.zip.as_str()).collect();
         assert_eq!((all.len(), zips.len()), (200, 200));
         assert!(all.windows(2).all(|pair| pair[0].location_id + 1 == pair[1].location_id));
-        assert_eq!(quintile_of(location_id(6, 3, 2)), Some(3));
+        assert_eq!(quintile_of(location_id(6, 3, 2)), Some(4));
         assert_eq!(all[0].zip, "10401");
         assert!(zips.contains("05901") && zips.contains("03601"));
         assert_eq!(quintile_of(7), None);

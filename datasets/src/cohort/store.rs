@@ -18,7 +18,7 @@ use parquet::schema::types::ColumnPath;
 use rayon::iter::{IntoParallelRefMutIterator, ParallelIterator};
 
 use super::error::CohortError;
-use super::publics::{lot_columns, site_tables};
+use super::public_tables::{lot_columns, site_tables};
 use super::tables::{Columns, PRIVATE_TABLES, arrow_schema, described};
 
 /// What a block of persons adds to the files.

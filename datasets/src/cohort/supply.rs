@@ -106,7 +106,12 @@ pub(super) fn attested_lots(seed: u64, sites: usize) -> impl Iterator<Item = Att
 }
 
 /// A unique device identifier in GS1 form, and the part of it that names the item produced.
-pub(super) fn draw_device(model: usize, day: Day, serial: i64, draw: &mut Draw) -> (String, String) {
+pub(super) fn draw_device(
+    model: usize,
+    day: Day,
+    serial: i64,
+    draw: &mut Draw,
+) -> (String, String) {
     let (prefix, company) = MAKERS[model % MAKERS.len()];
     let made = day - draw.between(30, 700);
     let lot = format!("{prefix}{:05}", draw.below(40) * 7 + model * 1_000);

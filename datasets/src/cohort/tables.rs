@@ -112,6 +112,11 @@ pub(super) fn texts<'a, R>(rows: &'a [R], of: impl Fn(&'a R) -> Option<&'a str>)
     Arc::new(rows.iter().map(of).collect::<StringArray>())
 }
 
+/// The route of a drug where it is by mouth; sources leave the others empty.
+fn oral(drug: i64) -> Option<i64> {
+    (![ids::ALBUTEROL, ids::FLU_VACCINE].contains(&drug)).then_some(ids::ORAL)
+}
+
 /// The same integer in every row.
 fn always<R>(rows: &[R], value: i64) -> ArrayRef {
     integers(rows, |_| value)
@@ -183,7 +188,7 @@ fn drugs(rows: &SiteRows) -> Columns {
         ("drug_type_concept_id", always(rows, ids::FROM_PHARMACY)),
         ("quantity", floats(rows, |r| r.quantity)),
         ("days_supply", integers(rows, |r| i64::from(r.days_supply))),
-        ("route_concept_id", always(rows, ids::ORAL)),
+        ("route_concept_id", integers_or_null(rows, |r| oral(r.concept))),
         ("lot_number", texts(rows, |r| r.lot_number.as_deref())),
         ("provider_id", integers(rows, |r| r.provider_id)),
         ("visit_occurrence_id", integers_or_null(rows, |r| r.visit_id)),

@@ -4,23 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::Path;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{Date32Type, Float64Type, Int64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use super::error::CohortError;
 use super::places::quintile_of;
 use super::store::TRUTH_TABLES;
 use super::tables::PRIVATE_TABLES;
-use super::{CohortError, CohortReport, CohortSpec, generate};
+use super::{CohortReport, CohortSpec, generate};
 
 fn cohort(persons: u64, sites: u32, out: &Path) -> CohortReport {
     generate(&CohortSpec { persons, sites, seed: 1662 }, out, &|_, _| ()).unwrap()
 }
 
 fn read(path: &Path) -> RecordBatch {
-    let reader =
-        ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
     let schema = reader.schema().clone();
     let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
     concat_batches(&schema, &batches).unwrap()
@@ -149,12 +149,11 @@ fn false_bills_are_in_the_data_and_labelled_outside_it() {
     for site in 1..=2 {
         let deaths = table(&out, site, "death");
         let days = deaths.column_by_name("death_date").unwrap().as_primitive::<Date32Type>();
-        let day_of: BTreeMap<i64, i32> = numbers(&deaths, "person_id")
-            .into_iter()
-            .zip(days.values().iter().copied())
-            .collect();
+        let day_of: BTreeMap<i64, i32> =
+            numbers(&deaths, "person_id").into_iter().zip(days.values().iter().copied()).collect();
         let visits = table(&out, site, "visit_occurrence");
-        let starts = visits.column_by_name("visit_start_date").unwrap().as_primitive::<Date32Type>();
+        let starts =
+            visits.column_by_name("visit_start_date").unwrap().as_primitive::<Date32Type>();
         let persons = numbers(&visits, "person_id");
         for ((visit, person), start) in
             numbers(&visits, "visit_occurrence_id").iter().zip(persons).zip(starts.values())
@@ -186,7 +185,7 @@ fn income_shows_in_the_zip_code_and_in_the_payer() {
     let truth = read(&out.join("truth/person.parquet"));
     let quintiles = numbers(&truth, "income_quintile");
     for (location, quintile) in numbers(&persons, "location_id").iter().zip(&quintiles) {
-        assert_eq!(quintile_of(*location).map(|q| q as i64 + 1), Some(*quintile));
+        assert_eq!(quintile_of(*location), Some(*quintile));
     }
     let medicaid: BTreeSet<i64> = {
         let payers = table(&out, 1, "payer_plan_period");
@@ -199,6 +198,32 @@ fn income_shows_in_the_zip_code_and_in_the_payer() {
         people.filter(|(person, q)| **q == quintile && medicaid.contains(person)).count()
     };
     assert!(count(1) > 5 * count(5), "{} and {}", count(1), count(5));
+}
+
+#[test]
+fn only_what_a_person_has_is_written_down() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("cohort");
+    cohort(6_000, 1, &out);
+    let conditions = table(&out, 1, "condition_occurrence");
+    let truth = read(&out.join("truth/person.parquet"));
+    // The share on record allows for those who have it and know it (0.592 of hypertension, all
+    // of asthma), less those without a visit since it began.
+    for (name, concept, least, most) in
+        [("hypertension", 320_128, 0.50, 0.60), ("asthma", 317_009, 0.80, 0.98)]
+    {
+        let rows = numbers(&conditions, "person_id").into_iter();
+        let written: BTreeSet<i64> = rows
+            .zip(numbers(&conditions, "condition_concept_id"))
+            .filter(|(_, found)| *found == concept)
+            .map(|(person, _)| person)
+            .collect();
+        let people = numbers(&truth, "person_id").into_iter().zip(numbers(&truth, name));
+        let have: BTreeSet<i64> = people.filter(|(_, has)| *has == 1).map(|(id, _)| id).collect();
+        assert!(written.is_subset(&have), "{name}");
+        let share = written.len() as f64 / have.len() as f64;
+        assert!((least..=most).contains(&share), "{name}: {share}");
+    }
 }
 
 #[test]

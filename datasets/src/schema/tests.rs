@@ -20,7 +20,7 @@ fn reference() -> Option<Vec<Vec<String>>> {
     let shared = std::env::var_os("GRAUNT_SHARED")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
     let text = std::fs::read_to_string(shared.join("reference/omop_subset.csv")).ok()?;
-    Some(text.lines().skip(1).map(|line| fields(line)).collect())
+    Some(text.lines().skip(1).map(fields).collect())
 }
 
 /// Fields of a line of comma-separated text in which quotes hold commas and no quotes.

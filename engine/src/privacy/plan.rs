@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
@@ -42,7 +41,6 @@ pub(crate) struct PrivatePlan {
 #[derive(Clone, Debug)]
 pub(crate) struct OutputColumn {
     pub(crate) name: String,
-    pub(crate) data_type: DataType,
     /// The column as an expression over noisy cells; `None` if it is none.
     pub(crate) lineage: Option<Expr>,
 }
@@ -85,7 +83,6 @@ fn analyse_plan(
             let field = plan.schema().field(i);
             OutputColumn {
                 name: field.name().clone(),
-                data_type: root.plan.schema().field(i).data_type().clone(),
                 lineage: root.facts[i].lineage.clone(),
             }
         })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{Column, TableReference};
 use datafusion::error::Result as PlanResult;
-use datafusion::logical_expr::{Expr, LogicalPlan, TableScan, TableSource};
+use datafusion::logical_expr::{Expr, LogicalPlan, TableScanBuilder, TableSource};
 
 use crate::privacy::boundary::Boundary;
 
@@ -54,7 +54,7 @@ impl ReleasedTable {
     pub(crate) fn scan(&self) -> PlanResult<LogicalPlan> {
         let source = Arc::new(self.clone());
         let name = TableReference::bare(Self::name(self.index));
-        Ok(LogicalPlan::TableScan(TableScan::try_new(name, source, None, vec![], None)?))
+        Ok(LogicalPlan::TableScan(TableScanBuilder::new(name, source).build()?))
     }
 }
 

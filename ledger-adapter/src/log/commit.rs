@@ -168,6 +168,15 @@ impl Core {
         })
     }
 
+    /// Shows the log as it is to a witness that has seen nothing of it yet.
+    pub(super) fn add_witness(&mut self, path: PathBuf) -> Result<(), LedgerError> {
+        let witness = Witness::new(path, self.key.clone());
+        self.locked(|core| match &core.head {
+            Some((_, note)) => witness.begin(note, &core.replica.tree),
+            None => Err(untrusted(&core.directory, Untrusted::Missing)),
+        })
+    }
+
     /// Does `work` under the lock on a settled log.
     fn locked<T>(
         &mut self,

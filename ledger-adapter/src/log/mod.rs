@@ -68,7 +68,8 @@ impl LogLedger {
     }
 
     /// Opens a log, reads and verifies all of it, and recovers what a crash left: a torn entry
-    /// beyond the signed checkpoint is cut, whole ones beyond it stay, and count as spent.
+    /// beyond the signed checkpoint is cut, whole ones beyond it stay, and count as spent. A
+    /// witness that is not there is an error, and not a new one: see [`LogLedger::add_witness`].
     ///
     /// # Errors
     /// [`LedgerError::Untrusted`] with one of `Missing`, `Truncated`, `Edited`, `Rule`,
@@ -81,6 +82,20 @@ impl LogLedger {
     ) -> Result<Self, LedgerError> {
         let finality = finality_with(witness.as_deref());
         Self::start(Core::open(directory, signer, witness)?, finality)
+    }
+
+    /// Gives a log that was made without a witness, or lost it, a new one: what the log is now, it
+    /// must continue. Everything before rests on trust in this moment. Later, open the log with
+    /// the same path.
+    ///
+    /// # Errors
+    /// As [`LogLedger::open`]; also if there is a witness at that path that has seen more.
+    pub fn add_witness(
+        directory: &Path,
+        signer: Signer,
+        witness: PathBuf,
+    ) -> Result<(), LedgerError> {
+        Core::open(directory, signer, None)?.add_witness(witness)
     }
 
     /// Reads everything again and verifies it: entries against root, rules, signature, witness.
@@ -218,7 +233,7 @@ fn same(error: &LedgerError) -> LedgerError {
         LedgerError::Store { path, action, source } => {
             let source = match source.raw_os_error() {
                 Some(code) => io::Error::from_raw_os_error(code),
-                None => io::Error::new(source.kind(), source.to_string()),
+                None => io::Error::from(source.kind()),
             };
             LedgerError::Store { path: path.clone(), action, source }
         }

@@ -285,6 +285,20 @@ fn a_fork_is_refused_by_the_witness() {
 }
 
 #[test]
+fn a_lost_witness_is_not_replaced_in_silence() {
+    let fixture = Fixture::new(10, 1, true);
+    let log = fixture.open_witnessed().unwrap();
+    fs::remove_file(fixture.witness()).unwrap();
+    assert_eq!(fault(log.charge(&charge(7, 1), Finality::Local)), Untrusted::Missing);
+    drop(log);
+    assert_eq!(fault(fixture.open_witnessed()), Untrusted::Missing);
+    // The charge that could not be witnessed is spent.
+    assert_eq!(spent(&fixture.open().unwrap()), 2);
+    LogLedger::add_witness(&fixture.log(), signer(), fixture.witness()).unwrap();
+    assert_eq!(fixture.open_witnessed().unwrap().len().unwrap(), 4);
+}
+
+#[test]
 fn a_rollback_under_an_open_log_is_refused() {
     let fixture = Fixture::new(10, 1, false);
     let old = fixture.snapshot();

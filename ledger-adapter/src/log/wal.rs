@@ -7,7 +7,7 @@
 //! changed a whole one is for the signed tree to say.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
+use std::io::{BufReader, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -53,13 +53,18 @@ impl Wal {
 
     /// Opens the file, and checks that it is one.
     pub(super) fn open(path: &Path) -> Result<Self, LedgerError> {
-        let file = OpenOptions::new().read(true).write(true).open(path);
-        let file = file.map_err(failed(path, "open"))?;
+        let file = match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(untrusted(path, Untrusted::Missing));
+            }
+            Err(error) => return Err(failed(path, "open")(error)),
+        };
         let mut magic = [0; MAGIC.len()];
         match file.read_exact_at(&mut magic, 0) {
             Ok(()) if magic == *MAGIC => {}
             Ok(()) => return Err(untrusted(path, Untrusted::Edited)),
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
                 return Err(untrusted(path, Untrusted::Edited));
             }
             Err(error) => return Err(failed(path, "read")(error)),
@@ -131,7 +136,7 @@ impl Wal {
         let mut head = [0; 8];
         let read = |bytes: &mut [u8], at| match self.file.read_exact_at(bytes, at) {
             Ok(()) => Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(edited()),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(edited()),
             Err(error) => Err(failed(&self.path, "read")(error)),
         };
         read(&mut head, at)?;
@@ -146,8 +151,9 @@ impl Wal {
         #[cfg(test)]
         if let Some(Fault::NoSpaceAfter(bytes)) = self.fault {
             self.fault = None;
-            self.file.write_all_at(&frames[..bytes.min(frames.len())], end).unwrap();
-            let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+            let written = &frames[..bytes.min(frames.len())];
+            self.file.write_all_at(written, end).map_err(failed(&self.path, "write"))?;
+            let full = std::io::Error::from(ErrorKind::StorageFull);
             return Err(failed(&self.path, "write")(full));
         }
         self.file.write_all_at(frames, end).map_err(failed(&self.path, "write"))

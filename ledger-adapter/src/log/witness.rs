@@ -1,8 +1,9 @@
 //! A file that remembers how far the log has come, and lets it go forward only.
 //!
 //! It protects against whoever restores an old copy of the log, as long as the witness is not
-//! restored with it: keep it on another disk, better on another machine. Where there is no such
-//! file yet, the log that is shown first is believed.
+//! restored with it: keep it on another disk, better on another machine. A witness begins with an
+//! empty log, or by an explicit act; one that is missing later, perhaps because its disk is not
+//! there, is an error.
 //!
 //! # Source
 //! C2SP tlog-witness v1.0.0, "add-checkpoint": compare and set on the old size, a consistency
@@ -54,10 +55,20 @@ impl Witness {
     /// Shows the witness a checkpoint of the whole `tree`. On success the file holds it, durably.
     ///
     /// # Errors
+    /// [`Untrusted::Missing`] if there is no witness file and the log is not empty,
     /// [`Untrusted::RolledBack`] if the witness has seen more, [`Untrusted::Forked`] if the tree
     /// does not continue what it has seen, [`Untrusted::Signer`] or [`Untrusted::Signature`] if
     /// what it holds is not of this log, [`LedgerError::Store`].
     pub(super) fn advance(&self, note: &str, tree: &Tree) -> Result<(), LedgerError> {
+        self.accept(note, tree, false)
+    }
+
+    /// As [`Witness::advance`], but believes what it is shown if there is no witness file.
+    pub(super) fn begin(&self, note: &str, tree: &Tree) -> Result<(), LedgerError> {
+        self.accept(note, tree, true)
+    }
+
+    fn accept(&self, note: &str, tree: &Tree, may_begin: bool) -> Result<(), LedgerError> {
         if let Some(parent) = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             durable::create_directory(parent)?;
         }
@@ -80,6 +91,8 @@ impl Witness {
             if old.size == new.size {
                 return Ok(());
             }
+        } else if new.size > 0 && !may_begin {
+            return Err(self.untrusted(Untrusted::Missing));
         }
         let temporary = durable::beside(&self.path, ".tmp");
         durable::replace_through(&temporary, &self.path, note.as_bytes(), durable::PUBLIC)

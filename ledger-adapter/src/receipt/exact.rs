@@ -1,7 +1,7 @@
 //! The cost of noise, compared in exact integers of any size.
 //!
 //! # Source
-//! Bun and Steinke 2016, Proposition 1.6 with Lemma 2.2: Gaussian noise of scale σ on a vector
+//! Bun and Steinke 2016, Proposition 1.6: Gaussian noise of scale σ on a vector
 //! that one person moves by Δ in the Euclidean norm is Δ²/(2σ²)-zCDP; Canonne, Kamath and Steinke
 //! 2020, Theorem 4, for the discrete Gaussian.
 

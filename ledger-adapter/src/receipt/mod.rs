@@ -8,8 +8,9 @@
 //! ```
 //! It proves who said what, that the charge was on the ledger before the release, that the account
 //! held enough, and that the noise that is stated costs no more than was charged. It cannot prove
-//! that the stated noise was drawn, that nobody computed off the record, or that no later entry
-//! revoked an extract.
+//! that the stated noise was drawn, or that nobody computed off the record. What was spent before,
+//! and that no entry between revoked an extract, is the engine's word here; a replay of the whole
+//! log decides both.
 
 mod exact;
 mod verify;

@@ -1,0 +1,132 @@
+//! What is admitted, and that it is right: at a very large ε the street gives what plain SQL
+//! gives over the same records.
+
+use crate::engine::Query;
+use crate::privacy::relation::ContributionBounds;
+use crate::tests::fixture::{Person, Table, Visit, block_on, clinic, plain, world};
+
+/// Forty persons with values inside of the declared bounds, so that nothing is clamped.
+fn persons() -> Vec<Person> {
+    let regions = [Some("N"), Some("S"), Some("W")];
+    let visit = |i: i64, j: i64| Visit {
+        region: regions[usize::try_from((i + j) % 3).unwrap()],
+        code: Some(1 + (i * j) % 3),
+        cost: if (i + j) % 5 == 0 { None } else { Some(f64::from(i32::try_from(i * 7 + j).unwrap()) / 4.0) },
+        days: Some((i * 3 + j) % 20),
+        date: Some(18_262 + i32::try_from(i * 40 + j).unwrap()),
+    };
+    let person = |i: i64| Person {
+        id: 1_000 + i,
+        sex: if i % 2 == 0 { Some("F") } else { Some("M") },
+        born: Some(1_940 + i * 2),
+        visits: (0..i % 6).map(|j| visit(i, j)).collect(),
+    };
+    (0..40).map(person).collect()
+}
+
+const QUERIES: &[&str] = &[
+    "SELECT COUNT(*) AS n FROM person",
+    "SELECT COUNT(*) AS n, COUNT(cost) AS c, COUNT(DISTINCT person_id) AS p FROM visit",
+    "SELECT sex, COUNT(*) AS n FROM person GROUP BY sex ORDER BY sex",
+    "SELECT region, COUNT(*) AS n, SUM(cost) AS s FROM visit GROUP BY region ORDER BY region",
+    "SELECT SUM(days) AS s, SUM(cost) AS c FROM visit",
+    "SELECT SUM(cost) / COUNT(*) AS r FROM visit",
+    "SELECT region, SUM(CASE WHEN days > 9 THEN 1 ELSE 0 END) AS long, COUNT(*) AS n FROM visit \
+     GROUP BY region ORDER BY region",
+    "SELECT CASE WHEN 2020 - year_of_birth < 40 THEN 'young' ELSE 'old' END AS band, COUNT(*) AS n \
+     FROM person GROUP BY CASE WHEN 2020 - year_of_birth < 40 THEN 'young' ELSE 'old' END ORDER BY 1",
+    "SELECT p.sex, COUNT(*) AS n FROM visit v JOIN person p ON v.person_id = p.person_id \
+     GROUP BY p.sex ORDER BY p.sex",
+    "SELECT p.sex, SUM(v.cost) AS s FROM visit v, person p WHERE v.person_id = p.person_id AND \
+     v.days > 3 GROUP BY p.sex ORDER BY p.sex",
+    "SELECT c.chapter, COUNT(*) AS n FROM visit v JOIN codes c ON v.code = c.code \
+     GROUP BY c.chapter ORDER BY c.chapter",
+    "WITH e AS (SELECT region, cost FROM visit WHERE days >= 10) \
+     SELECT region, SUM(cost) AS s FROM e GROUP BY region ORDER BY region",
+    "SELECT AVG(t) AS a FROM (SELECT person_id, SUM(cost) AS t FROM visit GROUP BY person_id) AS x",
+    "SELECT COUNT(*) AS n FROM (SELECT person_id, COUNT(*) AS k FROM visit GROUP BY person_id \
+     HAVING COUNT(*) > 2) t",
+    "SELECT COUNT(*) AS n FROM visit WHERE person_id IN (SELECT person_id FROM person WHERE sex = 'F')",
+    "SELECT COUNT(*) AS n FROM person WHERE person_id NOT IN (SELECT person_id FROM visit)",
+    "SELECT COUNT(*) AS n FROM visit WHERE code IN (SELECT code FROM codes WHERE chapter = 'A')",
+    "WITH a AS (SELECT DISTINCT person_id FROM visit WHERE code = 1), b AS (SELECT DISTINCT \
+     person_id AS other FROM visit WHERE code = 2) SELECT COUNT(DISTINCT a.person_id) AS n FROM a \
+     JOIN b ON a.person_id = b.other",
+    "SELECT region, n * 2 AS twice FROM (SELECT region, COUNT(*) AS n FROM visit GROUP BY region) t \
+     WHERE n > 5 ORDER BY twice DESC, region LIMIT 2",
+    "SELECT region, COUNT(*) AS n FROM visit GROUP BY region HAVING COUNT(*) > 30 ORDER BY region",
+    "SELECT COUNT(*) FILTER (WHERE days >= 10) AS n FROM visit",
+    "SELECT a.n - b.m AS d FROM (SELECT COUNT(*) AS n FROM visit) a CROSS JOIN \
+     (SELECT COUNT(*) AS m FROM person) b",
+    "SELECT COUNT(*) AS n FROM person p LEFT JOIN visit v ON p.person_id = v.person_id",
+    "SELECT AVG(cost) AS a FROM visit WHERE cost BETWEEN 0 AND 100",
+    "SELECT COUNT(*) AS n FROM visit WHERE visit_date >= DATE '2021-01-01' AND region LIKE 'N%'",
+    "SELECT SUM(days * 2 + 1) AS s FROM visit",
+    "SELECT chapter, code FROM codes ORDER BY code, chapter",
+];
+
+fn answers(tables: &[Table], sql: &str, sites: usize) -> Vec<Vec<String>> {
+    // Split persons over sites: even and odd.
+    let split = |s: usize| -> Vec<Table> {
+        let own = |table: &Table| {
+            let persons = persons();
+            let others = persons.iter().filter(|p| {
+                usize::try_from(p.id).unwrap() % sites != s && table.rows_max.is_some()
+            });
+            others.fold(table.clone(), |table, p| table.without(p.id))
+        };
+        tables.iter().map(own).collect()
+    };
+    let world = world(&(0..sites).map(split).collect::<Vec<_>>(), 3);
+    let bounds = ContributionBounds { rows_per_person: Some(40), groups_per_person: None };
+    let query = Query { text: sql.to_owned(), epsilon: 10_000.0, delta: 1e-6, bounds };
+    let answer = block_on(world.engine.answer(&query)).unwrap_or_else(|e| panic!("{e}\n{sql}"));
+    if let Some(receipt) = &answer.receipt {
+        receipt.verify(&ledger_adapter::receipt::Trust::default()).unwrap();
+    }
+    (0..answer.len())
+        .map(|row| (0..answer.columns().len()).map(|column| answer.text(row, column)).collect())
+        .collect()
+}
+
+#[test]
+fn at_a_large_epsilon_the_street_gives_what_plain_sql_gives() {
+    let tables = clinic(&persons());
+    for sql in QUERIES {
+        let (expected, found) = (plain(&tables, sql), answers(&tables, sql, 1));
+        assert_eq!(found.len(), expected.len(), "{sql}\n{found:?}\n{expected:?}");
+        for (f, e) in found.iter().flatten().zip(expected.iter().flatten()) {
+            match (f.parse::<f64>(), e.parse::<f64>()) {
+                // Noise at this epsilon is below a hundredth of a per cent of the sums.
+                (Ok(f), Ok(e)) => assert!((f - e).abs() <= 2e-3 * e.abs().max(1.0), "{f} {e}: {sql}"),
+                _ => assert_eq!(f, e, "{sql}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_number_of_sites_does_not_change_the_answer() {
+    let tables = clinic(&persons());
+    for sql in &QUERIES[..4] {
+        assert_eq!(answers(&tables, sql, 2), answers(&tables, sql, 1), "{sql}");
+    }
+}
+
+#[test]
+fn declared_keys_are_shown_with_their_zeros_and_unknown_ones_only_above_a_threshold() {
+    let few: Vec<Person> = persons().into_iter().take(3).collect();
+    let world = world(&[clinic(&few)], 2);
+    let ask = |sql: &str| {
+        let bounds = ContributionBounds::default();
+        let query = Query { text: sql.to_owned(), epsilon: 1.0, delta: 1e-6, bounds };
+        block_on(world.engine.answer(&query)).unwrap()
+    };
+    let declared = ask("SELECT region, COUNT(*) AS n FROM visit GROUP BY region");
+    // N, S, W and null, as the manifest declares.
+    assert_eq!(declared.len(), 4);
+    assert!(declared.has_intervals(1) && !declared.has_intervals(0));
+    let unknown = ask("SELECT code, COUNT(*) AS n FROM visit GROUP BY code");
+    assert_eq!(unknown.len(), 0);
+    assert!(unknown.notes.iter().any(|note| note.contains("are not shown")));
+}

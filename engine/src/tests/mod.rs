@@ -1,0 +1,8 @@
+//! Tests of the whole street short of the command: what is admitted, what is refused, and that
+//! no person moves an answer further than declared.
+
+mod admitted;
+mod fixture;
+mod refused;
+mod sensitivity;
+mod steady;

@@ -1,0 +1,111 @@
+//! What is refused, by its code, with a place and a way out; and that nothing is charged for it.
+
+use ledger_adapter::digest::Digest;
+use ledger_adapter::ledger::Ledger;
+
+use crate::engine::Query;
+use crate::error::{Code, Error};
+use crate::privacy::relation::ContributionBounds;
+use crate::tests::fixture::{World, block_on, clinic, world};
+use crate::tests::sensitivity::{database, seeded};
+
+fn ask(world: &World, sql: &str, epsilon: f64, delta: f64) -> Error {
+    let bounds = ContributionBounds::default();
+    let query = Query { text: sql.to_owned(), epsilon, delta, bounds };
+    match block_on(world.engine.answer(&query)) {
+        Ok(_) => panic!("answered: {sql}"),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn every_refusal_has_its_code() {
+    let world = world(&[clinic(&database(&mut seeded(1)))], 2);
+    let cases = [
+        (Code::Syntax, "SELECT COUNT(* FROM visit"),
+        (Code::Statement, "DROP TABLE visit"),
+        (Code::Table, "SELECT COUNT(*) FROM visits"),
+        (Code::Column, "SELECT COUNT(price) FROM visit"),
+        (Code::Rows, "SELECT * FROM visit"),
+        (Code::Rows, "SELECT person_id, COUNT(*) FROM visit GROUP BY person_id"),
+        (Code::Rows, "SELECT MAX(cost) FROM visit GROUP BY person_id"),
+        (Code::JoinPerson, "SELECT COUNT(*) FROM visit v JOIN person p ON v.code = p.year_of_birth"),
+        (Code::JoinPerson, "SELECT COUNT(*) FROM visit v JOIN visit w ON v.visit_date < w.visit_date"),
+        (Code::JoinPerson, "SELECT COUNT(*) FROM visit, person"),
+        (Code::JoinPerson, "SELECT COUNT(*) FROM visit v JOIN person p ON v.person_id = p.person_id OR v.days = 1"),
+        (Code::JoinPerson, "SELECT COUNT(*) FROM visit v JOIN person p ON v.person_id = p.person_id + 1"),
+        (Code::JoinOuter, "SELECT COUNT(*) FROM codes c LEFT JOIN visit v ON c.code = v.code"),
+        (Code::JoinReleased, "SELECT COUNT(*) FROM visit v JOIN (SELECT AVG(cost) AS a FROM visit) t ON v.cost > t.a"),
+        (Code::JoinReleased, "SELECT COUNT(*) FROM visit WHERE cost > (SELECT AVG(cost) FROM visit)"),
+        (Code::LimitRows, "SELECT COUNT(*) FROM (SELECT * FROM visit LIMIT 5) t"),
+        (Code::Distinct, "SELECT COUNT(*) FROM (SELECT DISTINCT region FROM visit) t"),
+        (Code::Aggregate, "SELECT MAX(cost) FROM visit"),
+        (Code::Aggregate, "SELECT COUNT(DISTINCT region) FROM visit"),
+        (Code::Unbounded, "SELECT SUM(code) FROM visit"),
+        (Code::Unbounded, "SELECT SUM(1.0 / days) FROM visit"),
+        (Code::Function, "SELECT COUNT(*) FROM visit WHERE random() < 0.5"),
+        (Code::Function, "SELECT COUNT(*) FROM visit WHERE chr(days) = 'a'"),
+        (Code::Type, "SELECT COUNT(*) FROM visit WHERE visit_date > 'yesterday'"),
+        (Code::Type, "SELECT COUNT(*) FROM visit WHERE CAST(cost AS DECIMAL(5, 2)) > 1"),
+        (Code::Window, "SELECT COUNT(*) FROM (SELECT ROW_NUMBER() OVER (ORDER BY cost) AS r FROM visit) t"),
+        (Code::Subquery, "SELECT COUNT(*) FROM visit v WHERE EXISTS (SELECT 1 FROM person p WHERE p.person_id = v.person_id)"),
+        (Code::Subquery, "SELECT COUNT(*) FROM visit WHERE code IN (SELECT code FROM visit)"),
+        (Code::Operator, "SELECT region, COUNT(*) FROM visit GROUP BY ROLLUP(region)"),
+    ];
+    for (code, sql) in cases {
+        match ask(&world, sql, 1.0, 1e-6) {
+            Error::Rejected(rejection) => {
+                assert_eq!(rejection.code, code, "{sql}: {rejection}");
+                assert!(!rejection.reason.is_empty(), "{sql}");
+            }
+            other => panic!("{sql}: {other}"),
+        }
+    }
+    let balance = world.ledger.remaining(Digest::sha256(b"population")).unwrap().unwrap();
+    assert_eq!(balance.charges, 0);
+}
+
+#[test]
+fn a_refused_join_names_the_person_key_and_its_place() {
+    let world = world(&[clinic(&database(&mut seeded(1)))], 2);
+    let sql = "SELECT COUNT(*)\nFROM visit v\nJOIN visit w ON v.visit_date = w.visit_date";
+    let Error::Rejected(rejection) = ask(&world, sql, 1.0, 1e-6) else { panic!("not refused") };
+    assert!(rejection.reason.contains("person_id"), "{rejection}");
+    assert_eq!(rejection.hint.as_deref(), Some("add v.person_id = w.person_id to the join"));
+    assert_eq!(rejection.place.map(|place| place.line), Some(3));
+}
+
+#[test]
+fn privacy_parameters_out_of_range_are_refused_and_nothing_is_charged() {
+    let world = world(&[clinic(&database(&mut seeded(1)))], 2);
+    let sql = "SELECT COUNT(*) FROM visit";
+    for epsilon in [0.0, -1.0, f64::NAN, f64::INFINITY, 0.000_999, 10_000.1] {
+        let error = ask(&world, sql, epsilon, 1e-6);
+        assert!(matches!(&error, Error::Rejected(r) if r.code == Code::Epsilon), "{epsilon}: {error}");
+    }
+    for delta in [0.0, -1e-9, f64::NAN, 0.5, f64::INFINITY] {
+        let error = ask(&world, sql, 1.0, delta);
+        assert!(matches!(&error, Error::Rejected(r) if r.code == Code::Epsilon), "{delta}: {error}");
+    }
+    let balance = world.ledger.remaining(Digest::sha256(b"population")).unwrap().unwrap();
+    assert_eq!(balance.charges, 0);
+}
+
+#[test]
+fn a_flipped_byte_is_found_before_anything_is_charged() {
+    let world = world(&[clinic(&database(&mut seeded(1)))], 2);
+    let path = world.directory.path().join("site-0/visit/bucket-001.parquet");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let error = ask(&world, "SELECT COUNT(*) FROM visit", 1.0, 1e-6);
+    assert!(matches!(error, Error::Untrusted(_)), "{error}");
+    let balance = world.ledger.remaining(Digest::sha256(b"population")).unwrap().unwrap();
+    assert_eq!(balance.charges, 0);
+    // Tables that are whole can still be asked about.
+    let bounds = ContributionBounds::default();
+    let text = "SELECT COUNT(*) FROM person".to_owned();
+    let query = Query { text, epsilon: 1.0, delta: 1e-6, bounds };
+    assert!(block_on(world.engine.answer(&query)).is_ok());
+}
