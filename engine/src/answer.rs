@@ -114,7 +114,8 @@ impl Answer {
         }
         let bounded = (0..self.names.len()).filter(|c| intervals && self.has_intervals(*c));
         for column in bounded {
-            let ends: [(&str, fn(Bound) -> f64); 2] = [("lower", |b| b.lower), ("upper", |b| b.upper)];
+            let ends: [(&str, fn(Bound) -> f64); 2] =
+                [("lower", |b| b.lower), ("upper", |b| b.upper)];
             for (which, end) in ends {
                 let values = (0..self.len()).map(|row| self.interval(row, column).map(end));
                 let array = whole_like(self.rows.column(column), values.collect())?;
@@ -167,7 +168,8 @@ impl Answer {
         let rows = 0..self.rows.num_rows();
         let values = |row| self.rows.columns().iter().map(|array| json(array, row)).collect();
         let ends = |end: fn(Bound) -> f64| -> Vec<Vec<Value>> {
-            let cell = |row, column| self.interval(row, column).map_or(Value::Null, |b| number(end(b)));
+            let cell =
+                |row, column| self.interval(row, column).map_or(Value::Null, |b| number(end(b)));
             let columns = self.names.len();
             rows.clone().map(|row| (0..columns).map(|column| cell(row, column)).collect()).collect()
         };
@@ -200,7 +202,9 @@ fn json(array: &ArrayRef, row: usize) -> Value {
             .ok()
             .and_then(|real| Some(real.as_any().downcast_ref::<Float64Array>()?.value(row)))
             .map_or(Value::Null, number),
-        DataType::Boolean => Value::from(array_value_to_string(array, row).is_ok_and(|t| t == "true")),
+        DataType::Boolean => {
+            Value::from(array_value_to_string(array, row).is_ok_and(|t| t == "true"))
+        }
         _ => array_value_to_string(array, row).map_or(Value::Null, Value::from),
     }
 }

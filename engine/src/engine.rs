@@ -258,7 +258,10 @@ impl Engine {
         let mut noisy = noisy.into_iter();
         let cells = keys
             .into_iter()
-            .map(|(keys, count)| NoisyAggregates { keys, columns: noisy.by_ref().take(count).collect() })
+            .map(|(keys, count)| NoisyAggregates {
+                keys,
+                columns: noisy.by_ref().take(count).collect(),
+            })
             .collect();
         Ok((cells, charged))
     }
@@ -338,7 +341,9 @@ impl Engine {
                 ));
             }
             if let Some(threshold) = price.threshold {
-                notes.push(format!("keys with {threshold} or fewer persons, after noise, are not shown"));
+                notes.push(format!(
+                    "keys with {threshold} or fewer persons, after noise, are not shown"
+                ));
             }
         }
         notes

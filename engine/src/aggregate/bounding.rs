@@ -39,8 +39,9 @@ impl BucketRows {
             .map(|column| column.as_primitive_opt::<Int64Type>().ok_or_else(shape))
             .collect::<Result<_, _>>()?;
         for row in 0..batch.num_rows() {
-            let key = keys.row(row);
-            if !template.admits(key.as_ref()) {
+            // Without keys there is one group, and nothing was encoded.
+            let key = if template.keys() == 0 { &[][..] } else { keys.row(row).data() };
+            if !template.admits(key) {
                 continue;
             }
             let total = |column: &&arrow::array::Int64Array| {
@@ -48,7 +49,7 @@ impl BucketRows {
             };
             self.rows.push(Row {
                 person: persons.value(row),
-                key: key.as_ref().into(),
+                key: key.into(),
                 totals: totals.iter().map(total).collect(),
             });
         }

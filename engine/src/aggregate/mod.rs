@@ -59,7 +59,8 @@ pub(crate) async fn run(
             let (plan, scan) = (Arc::clone(&plan), Arc::clone(&scan));
             let (session, template) = (session.clone(), Arc::clone(&template));
             let limits = Limits::of(boundary, choice);
-            let task = async move { one_bucket(&plan, &scan, bucket, &session, &template, &limits).await };
+            let task =
+                async move { one_bucket(&plan, &scan, bucket, &session, &template, &limits).await };
             async move { joined(tokio::spawn(task).await) }
         });
         let mut cells = template.empty();

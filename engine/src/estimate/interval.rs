@@ -47,7 +47,10 @@ struct Source {
 
 impl Intervals<'_> {
     /// The bounds of every asked column.
-    pub(crate) fn all(&self, session: &SessionContext) -> Result<Vec<ColumnBounds>, DataFusionError> {
+    pub(crate) fn all(
+        &self,
+        session: &SessionContext,
+    ) -> Result<Vec<ColumnBounds>, DataFusionError> {
         let columns = self.priced.plan.output.iter();
         columns.map(|column| self.column(column.lineage.as_ref(), session)).collect()
     }
@@ -76,8 +79,10 @@ impl Intervals<'_> {
         let step = 10f64.powi(i32::from(contribution.decimals));
         let half = half as f64 / step;
         let floor = if contribution.lower >= 0 { 0.0 } else { f64::NEG_INFINITY };
-        let values = cast(self.released[source.boundary].column_by_name(&source.name.name)
-            .ok_or_else(missing)?, &DataType::Float64)?;
+        let values = cast(
+            self.released[source.boundary].column_by_name(&source.name.name).ok_or_else(missing)?,
+            &DataType::Float64,
+        )?;
         let values = values.as_primitive::<Float64Type>();
         let bound = |row| {
             let value = values.value(self.cell(source.boundary, row)?);
@@ -139,10 +144,11 @@ impl Intervals<'_> {
             let contribution =
                 &self.priced.plan.boundaries[boundary].columns[index.unwrap_or_default()];
             let step = 10f64.powi(i32::from(contribution.decimals));
-            let value = match ScalarValue::try_from_array(array, cell)?.cast_to(&DataType::Float64)? {
-                ScalarValue::Float64(Some(value)) => value,
-                _ => return Ok(None),
-            };
+            let value =
+                match ScalarValue::try_from_array(array, cell)?.cast_to(&DataType::Float64)? {
+                    ScalarValue::Float64(Some(value)) => value,
+                    _ => return Ok(None),
+                };
             let moved: Float64Array = drawn.iter().map(|z| Some(value - z / step)).collect();
             columns.push(cast(&moved, field.data_type())?);
         }
@@ -155,7 +161,8 @@ impl Intervals<'_> {
         columns.sort();
         for column in columns {
             let boundary = boundary_of(column.relation.as_ref()).ok_or_else(missing)?;
-            let schema = ReleasedTable::new(boundary, &self.priced.plan.boundaries[boundary]).schema();
+            let schema =
+                ReleasedTable::new(boundary, &self.priced.plan.boundaries[boundary]).schema();
             let field = schema.field_with_name(&column.name)?.clone().with_nullable(true);
             fields.push((column.relation.clone(), Arc::new(field)));
         }

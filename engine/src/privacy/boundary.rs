@@ -14,14 +14,16 @@ use datafusion::common::{Column, ScalarValue, TableReference};
 use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, Projection, lit, when};
+use datafusion::logical_expr::{
+    Aggregate, Expr, ExprSchemable, LogicalPlan, Projection, lit, when,
+};
 
 use crate::error::{Code, Rejection};
 use crate::privacy::facts::Facts;
 use crate::privacy::grid::to_grid;
 use crate::privacy::range::Range;
-use crate::privacy::released::ReleasedTable;
 use crate::privacy::relation::{Analysis, Kind, Relation, column_of, named, unplanned};
+use crate::privacy::released::ReleasedTable;
 
 /// One private aggregate.
 #[derive(Debug)]
@@ -76,8 +78,11 @@ impl Analysis<'_> {
             return self.after(&plan, vec![input], false);
         };
         if aggregate.group_expr.iter().any(|e| matches!(e, Expr::GroupingSet(_))) {
-            return Err(Rejection::new(Code::Operator, "ROLLUP, CUBE and GROUPING SETS have no rule yet")
-                .hint("ask one GROUP BY at a time"));
+            return Err(Rejection::new(
+                Code::Operator,
+                "ROLLUP, CUBE and GROUPING SETS have no rule yet",
+            )
+            .hint("ask one GROUP BY at a time"));
         }
         let is_unit = |expr: &Expr| column_of(expr).is_some_and(|c| units.contains(c));
         if aggregate.group_expr.iter().any(is_unit) {
@@ -85,7 +90,6 @@ impl Analysis<'_> {
         }
         let rows = self.bounds.rows_per_person.map_or(*rows_max, u64::from).max(1);
         let unit = units[0].clone();
-        let units = units.clone();
         let mut keys = Vec::new();
         let mut steady = true;
         for (i, expr) in aggregate.group_expr.iter().enumerate() {
@@ -94,7 +98,7 @@ impl Analysis<'_> {
             steady &= facts.constant;
             keys.push((self.key(i, &expr, &facts, &input)?, expr));
         }
-        let mut columns = Columns { rows, units: &units, found: Vec::new() };
+        let mut columns = Columns { rows, found: Vec::new() };
         let mut outputs = Vec::new();
         for expr in &aggregate.aggr_expr {
             outputs.push(columns.output(self, expr, &input)?);
@@ -102,9 +106,9 @@ impl Analysis<'_> {
         let mut columns = columns.found;
         let declared = keys.iter().all(|(key, _)| key.domain.is_some());
         let single = keys.is_empty() || steady || *rows_max_of(&input) == 1;
-        let cells = keys.iter().try_fold(1u64, |cells, (key, _)| {
-            cells.checked_mul(key.domain.as_ref()?.len() as u64)
-        });
+        let cells = keys
+            .iter()
+            .try_fold(1u64, |cells, (key, _)| cells.checked_mul(key.domain.as_ref()?.len() as u64));
         let wanted = self.bounds.groups_per_person.map_or(GROUPS_PER_PERSON, u64::from).max(1);
         let groups_max = if single { 1 } else { wanted.min(cells.unwrap_or(u64::MAX).max(1)) };
         let persons = if declared { None } else { Some(persons_column(&mut columns)) };
@@ -176,13 +180,12 @@ fn rows_max_of(input: &Relation) -> &u64 {
 }
 
 /// Collects the noisy columns that the aggregates of one boundary need, each once.
-struct Columns<'a> {
+struct Columns {
     rows: u64,
-    units: &'a [Column],
     found: Vec<Contribution>,
 }
 
-impl Columns<'_> {
+impl Columns {
     /// The aggregate as an expression over the released columns `a0`, `a1`, …
     fn output(
         &mut self,
@@ -211,8 +214,9 @@ impl Columns<'_> {
         let plain = params.order_by.is_empty() && params.null_treatment.is_none();
         let released = |column: usize| ReleasedTable::column_of(index, &format!("a{column}"));
         match (func.name(), args.as_slice(), params.distinct) {
-            ("count", [argument], true) if column_of(argument).is_some_and(|c| self.units.contains(c)) => {
-                let row = counted(None, filter);
+            ("count", [argument], true) if input.scope().facts(argument).person => {
+                let certain = !input.scope().facts(argument).nullable;
+                let row = counted(Some(argument.clone()).filter(|_| !certain), filter);
                 Ok(released(self.add(label, row, 0, 1, 0, true)))
             }
             ("count", [argument], false) if plain => {
@@ -237,7 +241,14 @@ impl Columns<'_> {
                 let most = (high - middle).max(middle - low).max(1);
                 let most = most.checked_mul(steps(self.rows)?).ok_or_else(|| too_wide(&label))?;
                 let row = on_grid(argument, range, filter.clone(), middle, &label)?;
-                let sums = self.add(format!("{label} (centred sum)"), row, -most, most, range.decimals, false);
+                let sums = self.add(
+                    format!("{label} (centred sum)"),
+                    row,
+                    -most,
+                    most,
+                    range.decimals,
+                    false,
+                );
                 let count = counted(Some(argument.clone()), filter);
                 let upper = steps(self.rows)?;
                 let count = self.add(format!("{label} (count)"), count, 0, upper, 0, true);
@@ -253,9 +264,11 @@ impl Columns<'_> {
             )
             .at("DISTINCT")
             .hint("COUNT(DISTINCT person_id) is answered")),
-            (name, ..) => Err(Rejection::new(Code::Aggregate, format!("{name} has no private form yet"))
-                .at(name)
-                .hint("COUNT, SUM and AVG are answered")),
+            (name, ..) => {
+                Err(Rejection::new(Code::Aggregate, format!("{name} has no private form yet"))
+                    .at(name)
+                    .hint("COUNT, SUM and AVG are answered"))
+            }
         }
     }
 
@@ -370,15 +383,12 @@ fn contributions(
     exprs.extend(columns.iter().enumerate().map(|(i, c)| c.row.clone().alias(format!("v{i}"))));
     let rows = Projection::try_new(exprs, Arc::new(input.plan.clone())).map_err(unplanned)?;
     let column = |name: &str| Expr::Column(Column::new(None::<TableReference>, name));
-    let group = std::iter::once(column(PERSON)).chain(keys.iter().map(|(key, _)| column(&key.name)));
+    let group =
+        std::iter::once(column(PERSON)).chain(keys.iter().map(|(key, _)| column(&key.name)));
     let sums = (0..columns.len()).map(|i| sum(column(&format!("v{i}"))));
-    Aggregate::try_new(
-        Arc::new(LogicalPlan::Projection(rows)),
-        group.collect(),
-        sums.collect(),
-    )
-    .map(LogicalPlan::Aggregate)
-    .map_err(unplanned)
+    Aggregate::try_new(Arc::new(LogicalPlan::Projection(rows)), group.collect(), sums.collect())
+        .map(LogicalPlan::Aggregate)
+        .map_err(unplanned)
 }
 
 /// The person's column in the contributions.

@@ -24,6 +24,8 @@ pub(crate) struct Facts {
     pub(crate) domain: Option<Vec<ScalarValue>>,
     /// Whether the value may be null.
     pub(crate) nullable: bool,
+    /// Whether the value, where it is not null, is the pseudonym of the row's person.
+    pub(crate) person: bool,
     /// Whether one person has one value of it only.
     pub(crate) constant: bool,
     /// What de-identification did to the columns that it is made of.
@@ -42,6 +44,7 @@ impl Facts {
             person_total: column.person_total.and_then(Range::of_bounds),
             domain,
             nullable: column.nullable,
+            person: false,
             constant,
             generalised: column.generalised.iter().map(note).collect(),
             lineage: None,

@@ -15,8 +15,8 @@ mod person;
 pub(crate) mod plan;
 pub(crate) mod price;
 mod range;
-pub(crate) mod released;
 pub mod relation;
+pub(crate) mod released;
 mod subquery;
 mod total;
 

@@ -135,11 +135,10 @@ impl Analysis<'_> {
                 };
                 let counted = add(count(value.clone()));
                 let summed = cast(add(sum(value)), DataType::Float64) / lit(step);
-                let mean = when(
-                    counted.clone().gt(lit(0i64)),
-                    summed / cast(counted, DataType::Float64),
-                );
-                let range = facts.range.and_then(|r| Range::new(r.lower, r.upper, PRODUCT_DECIMALS));
+                let mean =
+                    when(counted.clone().gt(lit(0i64)), summed / cast(counted, DataType::Float64));
+                let range =
+                    facts.range.and_then(|r| Range::new(r.lower, r.upper, PRODUCT_DECIMALS));
                 Ok((mean.end().map_err(unplanned)?, Facts { range, nullable: true, ..known }))
             }
             (name, ..) => {

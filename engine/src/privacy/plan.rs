@@ -81,10 +81,7 @@ fn analyse_plan(
     let output = (0..visible)
         .map(|i| {
             let field = plan.schema().field(i);
-            OutputColumn {
-                name: field.name().clone(),
-                lineage: root.facts[i].lineage.clone(),
-            }
+            OutputColumn { name: field.name().clone(), lineage: root.facts[i].lineage.clone() }
         })
         .collect();
     let cells = (visible..root.facts.len())
@@ -116,10 +113,12 @@ fn with_join_conditions(plan: LogicalPlan) -> Result<LogicalPlan, Rejection> {
         return Ok(plan);
     }
     let rules = Optimizer::with_rules(vec![
-        Arc::new(PushDownFilter::new()),
         Arc::new(EliminateCrossJoin::new()),
+        Arc::new(PushDownFilter::new()),
     ]);
-    rules.optimize(plan, &OptimizerContext::new(), |_, _| {}).map_err(unplanned)
+    // One pass, in this order: the second rule's joins would be undone by the first.
+    let once = OptimizerContext::new().with_max_passes(1);
+    rules.optimize(plan, &once, |_, _| {}).map_err(unplanned)
 }
 
 /// Names of the tables that the plan reads, in its subqueries too.
@@ -152,7 +151,8 @@ fn notes(
     let mut notes = Vec::new();
     for spec in tables.iter().filter_map(|table| catalog.table(table)) {
         for column in &spec.columns {
-            if let Some(how) = column.generalised.as_ref().filter(|_| named.contains(&column.name)) {
+            if let Some(how) = column.generalised.as_ref().filter(|_| named.contains(&column.name))
+            {
                 notes.push(format!("{}.{} is de-identified: {how}", spec.name, column.name));
             }
         }

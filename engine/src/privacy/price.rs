@@ -83,7 +83,8 @@ pub(crate) fn price(plan: PrivatePlan, epsilon: f64, delta: f64) -> Result<Price
 
 fn check(epsilon: f64, delta: f64) -> Result<(), Rejection> {
     if !(EPSILON_MIN..=EPSILON_MAX).contains(&epsilon) {
-        let reason = format!("epsilon is {epsilon}, and must be from {EPSILON_MIN} to {EPSILON_MAX}");
+        let reason =
+            format!("epsilon is {epsilon}, and must be from {EPSILON_MIN} to {EPSILON_MAX}");
         return Err(Rejection::new(Code::Epsilon, reason).hint("for instance --epsilon 1"));
     }
     if !(delta > 0.0 && delta <= DELTA_MAX) {

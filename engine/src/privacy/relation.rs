@@ -151,7 +151,12 @@ impl<'a> Analysis<'a> {
                 (rows_max == 1, Kind::PerPerson { units: vec![unit], rows_max })
             }
         };
-        let facts = spec.columns.iter().map(|column| Facts::of_column(column, single)).collect();
+        let person = |name: &str| spec.unit() == Some(name);
+        let facts = spec
+            .columns
+            .iter()
+            .map(|c| Facts { person: person(&c.name), ..Facts::of_column(c, single) })
+            .collect();
         Ok(Relation { plan: plan.clone(), facts, kind })
     }
 
@@ -254,6 +259,8 @@ impl<'a> Analysis<'a> {
         let mut parts = Vec::with_capacity(inputs.len());
         let mut rows = 0u64;
         let mut facts: Vec<Facts> = Vec::new();
+        // Columns that hold the person in every part hold the person in the whole.
+        let mut persons: Vec<usize> = (0..=visible).collect();
         for input in inputs {
             let Kind::PerPerson { units, rows_max } = &input.kind else {
                 let reason = "a UNION of records with rows that are nobody's";
@@ -262,14 +269,15 @@ impl<'a> Analysis<'a> {
             rows = rows.saturating_add(*rows_max);
             let mut exprs = columns_of(&input.plan, visible);
             exprs.push(Expr::Column(units[0].clone()).alias(&unit));
+            persons.retain(|i| column_of(&exprs[*i]).is_some_and(|c| units.contains(c)));
             let own = input.scope().all(&exprs);
             facts = if facts.is_empty() { own } else { merged(&facts, &own) };
             let part = Projection::try_new(exprs, Arc::new(input.plan)).map_err(unplanned)?;
             parts.push(Arc::new(LogicalPlan::Projection(part)));
         }
         let union = Union::try_new_with_loose_types(parts).map_err(unplanned)?;
-        let last = union.schema.fields().len() - 1;
-        let units = vec![Column::from(union.schema.qualified_field(last))];
+        let output = |i: usize| Column::from(union.schema.qualified_field(i));
+        let units = persons.into_iter().map(output).collect();
         let kind = Kind::PerPerson { units, rows_max: rows };
         Ok(Relation { plan: LogicalPlan::Union(union), facts, kind })
     }
@@ -334,7 +342,8 @@ impl<'a> Analysis<'a> {
         let rebuilt = plan.with_new_exprs(exprs, plans).map_err(unplanned)?;
         let rebuilt = rebuilt.recompute_schema().map_err(unplanned)?;
         if !steady {
-            facts = vec![Facts { nullable: true, ..Facts::default() }; rebuilt.schema().fields().len()];
+            facts =
+                vec![Facts { nullable: true, ..Facts::default() }; rebuilt.schema().fields().len()];
             cells.clear();
         }
         let kind = if released { Kind::Released { cells } } else { Kind::Public };
@@ -383,6 +392,7 @@ fn merged(a: &[Facts], b: &[Facts]) -> Vec<Facts> {
     let pair = |(a, b): (&Facts, &Facts)| {
         let mut both = crate::privacy::facts::either(&[a.clone(), b.clone()]);
         both.nullable = a.nullable || b.nullable;
+        both.person = a.person && b.person;
         both.generalised = a.generalised.union(&b.generalised).cloned().collect();
         both
     };

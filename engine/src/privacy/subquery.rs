@@ -53,11 +53,7 @@ impl Analysis<'_> {
         }
     }
 
-    fn subquery(
-        &mut self,
-        subquery: &Subquery,
-        released: bool,
-    ) -> Result<LogicalPlan, Rejection> {
+    fn subquery(&mut self, subquery: &Subquery, released: bool) -> Result<LogicalPlan, Rejection> {
         if !subquery.outer_ref_columns.is_empty() {
             return Err(Rejection::new(Code::Subquery, "a correlated subquery has no rule yet")
                 .hint("write it as a join on the person, or as person IN (SELECT person …)"));
@@ -113,8 +109,9 @@ impl Analysis<'_> {
         let on = vec![(Expr::Column(units[0].clone()), selected[0].clone())];
         // A name of its own keeps the two sides' columns apart.
         let name = self.hidden_name();
-        let inner = datafusion::logical_expr::SubqueryAlias::try_new(Arc::new(inner.plan), name.as_str())
-            .map_err(unplanned)?;
+        let inner =
+            datafusion::logical_expr::SubqueryAlias::try_new(Arc::new(inner.plan), name.as_str())
+                .map_err(unplanned)?;
         let theirs = columns_of(&LogicalPlan::SubqueryAlias(inner.clone()), 1).remove(0);
         let on = on.into_iter().map(|(ours, _)| (ours, theirs.clone())).collect();
         let kind = if *negated { JoinType::LeftAnti } else { JoinType::LeftSemi };
@@ -151,4 +148,3 @@ fn replaced(expr: Expr, plan: LogicalPlan) -> Expr {
         other => other,
     }
 }
-

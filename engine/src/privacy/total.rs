@@ -125,9 +125,9 @@ fn listed(function: &ScalarFunction) -> Result<TreeNodeRecursion, Rejection> {
     let name = function.name();
     let constant = |i: usize| function.args.get(i).is_none_or(|a| matches!(a, Expr::Literal(..)));
     let natural = |i: usize| {
-        function.args.get(i).is_none_or(|argument| {
-            matches!(argument, Expr::Literal(ScalarValue::Int64(Some(n)), _) if *n >= 0)
-        })
+        function.args.get(i).is_none_or(
+            |argument| matches!(argument, Expr::Literal(ScalarValue::Int64(Some(n)), _) if *n >= 0),
+        )
     };
     let admitted = TOTAL.contains(&name)
         || match name {
@@ -177,8 +177,9 @@ fn arithmetic(binary: BinaryExpr, scope: Scope<'_>) -> Result<Expr, Rejection> {
         if let Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(by)), _) = side.as_ref()
             && !short(*by)
         {
-            return Err(Rejection::new(Code::Type, "an interval is longer than a century")
-                .at("INTERVAL"));
+            return Err(
+                Rejection::new(Code::Type, "an interval is longer than a century").at("INTERVAL")
+            );
         }
     }
     match op {
@@ -244,9 +245,12 @@ fn applied(function: ScalarFunction, scope: Scope<'_>) -> Result<Expr, Rejection
             }
         }
         "date_trunc" if !matches!(args.get(1), Some(Expr::Column(_))) => {
-            return Err(Rejection::new(Code::Function, "DATE_TRUNC of a computed date has no rule")
-                .at("date_trunc")
-                .hint("truncate the column itself"));
+            return Err(Rejection::new(
+                Code::Function,
+                "DATE_TRUNC of a computed date has no rule",
+            )
+            .at("date_trunc")
+            .hint("truncate the column itself"));
         }
         _ => {}
     }
@@ -254,8 +258,7 @@ fn applied(function: ScalarFunction, scope: Scope<'_>) -> Result<Expr, Rejection
 }
 
 fn type_of(expr: &Expr, scope: Scope<'_>) -> Result<DataType, Rejection> {
-    expr.get_type(scope.schema)
-        .map_err(|error| Rejection::new(Code::Type, error.strip_backtrace()))
+    expr.get_type(scope.schema).map_err(|error| Rejection::new(Code::Type, error.strip_backtrace()))
 }
 
 fn short(by: IntervalMonthDayNano) -> bool {

@@ -39,8 +39,8 @@ impl VerifiedExtract {
     ) -> Result<Self, LedgerError> {
         let place = directory.join(MANIFEST);
         let text = read(&place)?;
-        let envelope: Envelope = serde_json::from_slice(&text)
-            .map_err(|_| untrusted(&place, Untrusted::Signature))?;
+        let envelope: Envelope =
+            serde_json::from_slice(&text).map_err(|_| untrusted(&place, Untrusted::Signature))?;
         let (payload, signers) = envelope.verify_signers(trusted).map_err(|error| match error {
             LedgerError::Untrusted { fault, .. } => untrusted(&place, fault),
             other => other,
@@ -143,7 +143,8 @@ fn read_leaves(
 
 /// Bytes that the leaves of a file of that length take.
 fn leaf_bytes(length: u64) -> usize {
-    usize::try_from(length.div_ceil(GROUP_BYTES).max(1)).map_or(usize::MAX, |n| n.saturating_mul(32))
+    usize::try_from(length.div_ceil(GROUP_BYTES).max(1))
+        .map_or(usize::MAX, |n| n.saturating_mul(32))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, LedgerError> {

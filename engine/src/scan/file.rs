@@ -27,8 +27,7 @@ impl VerifiedFile {
     /// # Errors
     /// [`LedgerError::Untrusted`] if it is missing or has another length.
     pub(crate) fn open(path: &Path, bytes: u64, leaves: Arc<Leaves>) -> Result<Self, LedgerError> {
-        let untrusted =
-            |fault| LedgerError::Untrusted { place: path.display().to_string(), fault };
+        let untrusted = |fault| LedgerError::Untrusted { place: path.display().to_string(), fault };
         let store = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => untrusted(Untrusted::Missing),
             _ => LedgerError::Store { path: path.to_owned(), action: "opening", source },

@@ -34,11 +34,7 @@ impl VerifiedScan {
     ///
     /// # Errors
     /// [`Error::Untrusted`] if a file is missing or has another length than attested.
-    pub(crate) fn open(
-        catalog: &Catalog,
-        priced: &PricedPlan,
-        _: &Charged,
-    ) -> Result<Self, Error> {
+    pub(crate) fn open(catalog: &Catalog, priced: &PricedPlan, _: &Charged) -> Result<Self, Error> {
         let count = usize::try_from(catalog.buckets())
             .map_err(|_| Error::Internal("the number of buckets does not fit"))?;
         let buckets = (0..count)

@@ -194,7 +194,8 @@ impl BucketReader {
         if builder.schema().fields().len() != self.table.spec.columns.len() {
             return Err(shape());
         }
-        for (found, declared) in builder.schema().fields().iter().zip(self.table.spec.schema.fields())
+        for (found, declared) in
+            builder.schema().fields().iter().zip(self.table.spec.schema.fields())
         {
             if found.name() != declared.name() || found.data_type() != declared.data_type() {
                 return Err(shape());
@@ -225,7 +226,8 @@ impl BucketReader {
                 })
             })
             .collect::<Result<_, _>>()?;
-        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let options =
+            arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
     }
 

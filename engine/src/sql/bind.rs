@@ -47,7 +47,10 @@ pub(crate) fn config() -> SessionConfig {
 ///
 /// # Errors
 /// [`Error::Rejected`] with `R-TABLE`, `R-COLUMN`, `R-FUNCTION` or `R-TYPE`.
-pub(crate) async fn bind(parsed: ParsedQuery, session: &SessionContext) -> Result<BoundQuery, Error> {
+pub(crate) async fn bind(
+    parsed: ParsedQuery,
+    session: &SessionContext,
+) -> Result<BoundQuery, Error> {
     let state = session.state();
     let plan = state.statement_to_plan(parsed.statement).await.map_err(refusal)?;
     let plan = state
@@ -90,4 +93,3 @@ fn trim_name(name: &str) -> String {
     let last = name.rsplit('.').find(|part| !part.is_empty()).unwrap_or(name);
     last.trim_matches(|c: char| !c.is_alphanumeric() && c != '_').to_owned()
 }
-

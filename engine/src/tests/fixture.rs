@@ -57,7 +57,12 @@ pub(crate) fn column(name: &str, kind: ColumnKind) -> ColumnManifest {
     }
 }
 
-pub(crate) fn bounded(mut column: ColumnManifest, lower: i64, upper: i64, scale: u8) -> ColumnManifest {
+pub(crate) fn bounded(
+    mut column: ColumnManifest,
+    lower: i64,
+    upper: i64,
+    scale: u8,
+) -> ColumnManifest {
     column.bounds = Some(Bounds { lower, upper, scale });
     column
 }
@@ -113,7 +118,10 @@ pub(crate) fn world(sites: &[Vec<Table>], buckets: usize) -> World {
     let directory = TempDir::new().unwrap();
     let ledger = Arc::new(MemoryLedger::new().unwrap());
     let account = Digest::sha256(b"population");
-    let cap = Cost { rho: Rho::from_nano(u64::MAX / 2), delta: Delta::from_atto(1 << 60) };
+    let cap = Cost {
+        rho: Rho::from_nano(u64::MAX / 2),
+        delta: Delta::from_atto(1_000_000_000_000_000_000),
+    };
     ledger.open_account(&Opening { account, cap }).unwrap();
     let mut extracts = Vec::new();
     for (s, tables) in sites.iter().enumerate() {
@@ -246,7 +254,11 @@ fn by_key(keys: &[ArrayRef], columns: &[Vec<i128>]) -> BTreeMap<String, Vec<i128
     let rows = columns.first().map_or(0, Vec::len);
     let key = |row| {
         let shown = |array: &ArrayRef| {
-            if array.is_null(row) { "∅".to_owned() } else { array_value_to_string(array, row).unwrap() }
+            if array.is_null(row) {
+                "∅".to_owned()
+            } else {
+                array_value_to_string(array, row).unwrap()
+            }
         };
         keys.iter().map(shown).collect::<Vec<_>>().join("|")
     };
@@ -266,7 +278,11 @@ pub(crate) fn plain(tables: &[Table], sql: &str) -> Vec<Vec<String>> {
         }
         let all = concat_batches(&batches[0].schema(), &batches).unwrap();
         let cell = |row, column: &ArrayRef| {
-            if column.is_null(row) { String::new() } else { array_value_to_string(column, row).unwrap() }
+            if column.is_null(row) {
+                String::new()
+            } else {
+                array_value_to_string(column, row).unwrap()
+            }
         };
         (0..all.num_rows())
             .map(|row| all.columns().iter().map(|column| cell(row, column)).collect())
@@ -300,7 +316,7 @@ pub(crate) fn clinic(persons: &[Person]) -> Vec<Table> {
             column("person_id", ColumnKind::Integer),
             keyed(column("region", ColumnKind::Text), &["N", "S", "W"]),
             column("code", ColumnKind::Integer),
-            bounded(column("cost", ColumnKind::Float), 0, 100_000, 2),
+            bounded(column("cost", ColumnKind::Float), 0, 10_000, 2),
             bounded(column("days", ColumnKind::Integer), -5, 30, 0),
             column("visit_date", ColumnKind::Date),
         ],

@@ -29,14 +29,32 @@ fn every_refusal_has_its_code() {
         (Code::Rows, "SELECT * FROM visit"),
         (Code::Rows, "SELECT person_id, COUNT(*) FROM visit GROUP BY person_id"),
         (Code::Rows, "SELECT MAX(cost) FROM visit GROUP BY person_id"),
-        (Code::JoinPerson, "SELECT COUNT(*) FROM visit v JOIN person p ON v.code = p.year_of_birth"),
-        (Code::JoinPerson, "SELECT COUNT(*) FROM visit v JOIN visit w ON v.visit_date < w.visit_date"),
+        (
+            Code::JoinPerson,
+            "SELECT COUNT(*) FROM visit v JOIN person p ON v.code = p.year_of_birth",
+        ),
+        (
+            Code::JoinPerson,
+            "SELECT COUNT(*) FROM visit v JOIN visit w ON v.visit_date < w.visit_date",
+        ),
         (Code::JoinPerson, "SELECT COUNT(*) FROM visit, person"),
-        (Code::JoinPerson, "SELECT COUNT(*) FROM visit v JOIN person p ON v.person_id = p.person_id OR v.days = 1"),
-        (Code::JoinPerson, "SELECT COUNT(*) FROM visit v JOIN person p ON v.person_id = p.person_id + 1"),
+        (
+            Code::JoinPerson,
+            "SELECT COUNT(*) FROM visit v JOIN person p ON v.person_id = p.person_id OR v.days = 1",
+        ),
+        (
+            Code::JoinPerson,
+            "SELECT COUNT(*) FROM visit v JOIN person p ON v.person_id = p.person_id + 1",
+        ),
         (Code::JoinOuter, "SELECT COUNT(*) FROM codes c LEFT JOIN visit v ON c.code = v.code"),
-        (Code::JoinReleased, "SELECT COUNT(*) FROM visit v JOIN (SELECT AVG(cost) AS a FROM visit) t ON v.cost > t.a"),
-        (Code::JoinReleased, "SELECT COUNT(*) FROM visit WHERE cost > (SELECT AVG(cost) FROM visit)"),
+        (
+            Code::JoinReleased,
+            "SELECT COUNT(*) FROM visit v JOIN (SELECT AVG(cost) AS a FROM visit) t ON v.cost > t.a",
+        ),
+        (
+            Code::JoinReleased,
+            "SELECT COUNT(*) FROM visit WHERE cost > (SELECT AVG(cost) FROM visit)",
+        ),
         (Code::LimitRows, "SELECT COUNT(*) FROM (SELECT * FROM visit LIMIT 5) t"),
         (Code::Distinct, "SELECT COUNT(*) FROM (SELECT DISTINCT region FROM visit) t"),
         (Code::Aggregate, "SELECT MAX(cost) FROM visit"),
@@ -47,8 +65,14 @@ fn every_refusal_has_its_code() {
         (Code::Function, "SELECT COUNT(*) FROM visit WHERE chr(days) = 'a'"),
         (Code::Type, "SELECT COUNT(*) FROM visit WHERE visit_date > 'yesterday'"),
         (Code::Type, "SELECT COUNT(*) FROM visit WHERE CAST(cost AS DECIMAL(5, 2)) > 1"),
-        (Code::Window, "SELECT COUNT(*) FROM (SELECT ROW_NUMBER() OVER (ORDER BY cost) AS r FROM visit) t"),
-        (Code::Subquery, "SELECT COUNT(*) FROM visit v WHERE EXISTS (SELECT 1 FROM person p WHERE p.person_id = v.person_id)"),
+        (
+            Code::Window,
+            "SELECT COUNT(*) FROM (SELECT ROW_NUMBER() OVER (ORDER BY cost) AS r FROM visit) t",
+        ),
+        (
+            Code::Subquery,
+            "SELECT COUNT(*) FROM visit v WHERE EXISTS (SELECT 1 FROM person p WHERE p.person_id = v.person_id)",
+        ),
         (Code::Subquery, "SELECT COUNT(*) FROM visit WHERE code IN (SELECT code FROM visit)"),
         (Code::Operator, "SELECT region, COUNT(*) FROM visit GROUP BY ROLLUP(region)"),
     ];
@@ -81,11 +105,17 @@ fn privacy_parameters_out_of_range_are_refused_and_nothing_is_charged() {
     let sql = "SELECT COUNT(*) FROM visit";
     for epsilon in [0.0, -1.0, f64::NAN, f64::INFINITY, 0.000_999, 10_000.1] {
         let error = ask(&world, sql, epsilon, 1e-6);
-        assert!(matches!(&error, Error::Rejected(r) if r.code == Code::Epsilon), "{epsilon}: {error}");
+        assert!(
+            matches!(&error, Error::Rejected(r) if r.code == Code::Epsilon),
+            "{epsilon}: {error}"
+        );
     }
     for delta in [0.0, -1e-9, f64::NAN, 0.5, f64::INFINITY] {
         let error = ask(&world, sql, 1.0, delta);
-        assert!(matches!(&error, Error::Rejected(r) if r.code == Code::Epsilon), "{delta}: {error}");
+        assert!(
+            matches!(&error, Error::Rejected(r) if r.code == Code::Epsilon),
+            "{delta}: {error}"
+        );
     }
     let balance = world.ledger.remaining(Digest::sha256(b"population")).unwrap().unwrap();
     assert_eq!(balance.charges, 0);

@@ -34,7 +34,8 @@ fn removing_any_one_person_moves_no_cell_further_than_declared() {
                 .unwrap_or_else(|error| panic!("query {asked} is not admitted: {error}\n{sql}"));
             for (person, fewer) in persons.iter().zip(&without) {
                 let fewer = exact(fewer, &sql, bounds, 2).unwrap();
-                moved += compare(&all, &fewer, &format!("query {asked}, person {}: {sql}", person.id));
+                moved +=
+                    compare(&all, &fewer, &format!("query {asked}, person {}: {sql}", person.id));
             }
             asked += 1;
         }
@@ -94,7 +95,10 @@ fn visit(random: &mut TestRng) -> Visit {
             random,
             &[Some(0.0), Some(12.345), Some(999.99), Some(-4e300), Some(f64::NAN), Some(1e9), None],
         ),
-        days: pick(random, &[Some(0), Some(1), Some(30), Some(-5), Some(i64::MAX), Some(i64::MIN), None]),
+        days: pick(
+            random,
+            &[Some(0), Some(1), Some(30), Some(-5), Some(i64::MAX), Some(i64::MIN), None],
+        ),
         date: pick(random, &[Some(18_262), Some(18_500), Some(i32::MAX), Some(-700_000), None]),
     }
 }
@@ -110,13 +114,29 @@ fn query(random: &mut TestRng) -> (String, ContributionBounds) {
             ("person p LEFT JOIN visit v ON p.person_id = v.person_id", true, true),
             ("visit v, person p WHERE p.person_id = v.person_id", true, true),
             ("visit v JOIN codes c ON v.code = c.code", true, false),
-            ("(SELECT person_id, region, code, cost, days, visit_date FROM visit WHERE days > 0) v", true, false),
+            (
+                "(SELECT person_id, region, code, cost, days, visit_date FROM visit WHERE days > 0) v",
+                true,
+                false,
+            ),
             ("visit v JOIN visit w ON v.person_id = w.person_id AND v.days < w.days", true, false),
-            ("(SELECT person_id, MAX(region) AS region, MIN(code) AS code, AVG(cost) AS cost, \
-              SUM(days) AS days, MIN(visit_date) AS visit_date FROM visit GROUP BY person_id) v", true, false),
-            ("(SELECT person_id, region, COUNT(*) AS code, SUM(cost) AS cost, COUNT(days) AS days, \
-              MAX(visit_date) AS visit_date FROM visit GROUP BY person_id, region) v", true, false),
-            ("(SELECT DISTINCT person_id, region, code, cost, days, visit_date FROM visit) v", true, false),
+            (
+                "(SELECT person_id, MAX(region) AS region, MIN(code) AS code, AVG(cost) AS cost, \
+              SUM(days) AS days, MIN(visit_date) AS visit_date FROM visit GROUP BY person_id) v",
+                true,
+                false,
+            ),
+            (
+                "(SELECT person_id, region, COUNT(*) AS code, SUM(cost) AS cost, COUNT(days) AS days, \
+              MAX(visit_date) AS visit_date FROM visit GROUP BY person_id, region) v",
+                true,
+                false,
+            ),
+            (
+                "(SELECT DISTINCT person_id, region, code, cost, days, visit_date FROM visit) v",
+                true,
+                false,
+            ),
             ("(SELECT * FROM visit UNION ALL SELECT * FROM visit WHERE days > 3) v", true, false),
         ],
     );
@@ -165,8 +185,10 @@ fn query(random: &mut TestRng) -> (String, ContributionBounds) {
     }
     let mut group: Vec<&str> = (0..random.next_u64() % 3).map(|_| pick(random, &keys)).collect();
     group.dedup();
-    let chosen: Vec<&str> = (0..1 + random.next_u64() % 3).map(|_| pick(random, &aggregates)).collect();
-    let mut list: Vec<String> = group.iter().enumerate().map(|(i, k)| format!("{k} AS g{i}")).collect();
+    let chosen: Vec<&str> =
+        (0..1 + random.next_u64() % 3).map(|_| pick(random, &aggregates)).collect();
+    let mut list: Vec<String> =
+        group.iter().enumerate().map(|(i, k)| format!("{k} AS g{i}")).collect();
     list.extend(chosen.iter().enumerate().map(|(i, a)| format!("{a} AS x{i}")));
     let mut sql = format!("SELECT {} FROM {source}", list.join(", "));
     if !filters.is_empty() && random.next_u64() % 2 == 0 {

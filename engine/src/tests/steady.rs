@@ -58,8 +58,12 @@ fn cells_are_equal_bit_for_bit_however_the_work_is_done() {
     for batch_rows in [1, 3, 100] {
         let world = world(&[tables.clone()], 4);
         let state = world.engine.session.state_ref();
-        state.write().config_mut().options_mut().execution.batch_size = batch_rows.try_into().unwrap();
-        drop(state);
+        let set = state
+            .write()
+            .config_mut()
+            .options_mut()
+            .set("datafusion.execution.batch_size", &i32::to_string(&batch_rows));
+        set.unwrap();
         assert_eq!(cells(&world, 2), expected, "batches of {batch_rows}");
     }
     for _ in 0..10 {
