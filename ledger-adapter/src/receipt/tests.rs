@@ -318,6 +318,15 @@ fn an_extract_that_does_not_fit_is_named() {
 }
 
 #[test]
+fn a_site_may_not_sign_a_release() {
+    let complaint = complaint_if(|case| {
+        case.site = engine();
+        case.attestation.key = engine().public().keyid();
+    });
+    assert!(complaint.contains("signed by a site"), "{complaint}");
+}
+
+#[test]
 fn noise_that_costs_more_than_was_charged_is_named() {
     let with = |change: fn(&mut Intent)| {
         complaint_if(|case| {

@@ -130,6 +130,7 @@ impl Check<'_> {
         if intent.inputs.is_empty() || self.receipt.extracts.len() != intent.inputs.len() {
             return disagrees("there is not one extract statement for each input");
         }
+        let (_, releasers) = self.receipt.release.verify_signers(self.keys)?;
         let check = |(root, envelope): (&Digest, &Envelope)| {
             let (payload, signers) = envelope.verify_signers(self.keys)?;
             if Digest::sha256(&payload) != *root {
@@ -138,6 +139,9 @@ impl Check<'_> {
             let (index, attested) = self.attestation(*root)?;
             if !signers.iter().any(|key| key.keyid() == attested.key) {
                 return disagrees("an extract statement is signed by another key than attested");
+            }
+            if releasers.iter().any(|key| key.keyid() == attested.key) {
+                return disagrees("the release is signed by a site, which may only attest");
             }
             if attested.account != intent.account {
                 return disagrees("an extract is attested for another account");
