@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 
-use arrow::datatypes::{DataType, Field, IntervalMonthDayNano};
+use arrow::datatypes::{DataType, Field};
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
@@ -24,7 +24,7 @@ use crate::privacy::facts::{Scope, compares};
 pub(crate) fn total(expr: &Expr, scope: Scope<'_>) -> Result<Expr, Rejection> {
     let refused = RefCell::new(None);
     let rewritten = expr.clone().transform_down_up(
-        |expr| match check(&expr) {
+        |expr| match check(&expr, scope) {
             Ok(jump) => Ok(Transformed::new(expr, false, jump)),
             Err(rejection) => stop(&refused, rejection),
         },
@@ -49,7 +49,7 @@ fn stop<T>(
 }
 
 /// Refuses what has no rule, before its arguments are looked at.
-fn check(expr: &Expr) -> Result<TreeNodeRecursion, Rejection> {
+fn check(expr: &Expr, scope: Scope<'_>) -> Result<TreeNodeRecursion, Rejection> {
     let jump = match expr {
         Expr::Alias(_)
         | Expr::Column(_)
@@ -68,9 +68,9 @@ fn check(expr: &Expr) -> Result<TreeNodeRecursion, Rejection> {
         | Expr::Case(_)
         | Expr::InList(_)
         | Expr::BinaryExpr(_) => TreeNodeRecursion::Continue,
-        Expr::Cast(cast) => castable(cast.field.data_type())?,
-        Expr::TryCast(cast) => castable(cast.field.data_type())?,
-        Expr::Like(like) | Expr::SimilarTo(like) => pattern(like)?,
+        Expr::Cast(cast) => castable(&cast.expr, cast.field.data_type(), scope)?,
+        Expr::TryCast(cast) => castable(&cast.expr, cast.field.data_type(), scope)?,
+        Expr::Like(like) => pattern(like)?,
         Expr::ScalarFunction(function) => listed(function)?,
         // Only subqueries of public tables get here; the operator's rule has looked at them.
         Expr::InSubquery(_) | Expr::ScalarSubquery(_) => TreeNodeRecursion::Continue,
@@ -90,21 +90,23 @@ fn check(expr: &Expr) -> Result<TreeNodeRecursion, Rejection> {
     Ok(jump)
 }
 
-fn castable(to: &DataType) -> Result<TreeNodeRecursion, Rejection> {
-    let plain = to.is_integer()
-        || matches!(
-            to,
-            DataType::Float32
-                | DataType::Float64
-                | DataType::Utf8
-                | DataType::Utf8View
-                | DataType::LargeUtf8
-                | DataType::Boolean
-                | DataType::Date32
-                | DataType::Timestamp(..)
-                | DataType::Interval(_)
-                | DataType::Null
-        );
+fn castable(from: &Expr, to: &DataType, scope: Scope<'_>) -> Result<TreeNodeRecursion, Rejection> {
+    let from_kind = type_of(from, scope)?;
+    let plain = match to {
+        // A number taken for a date may be any day at all, and date arithmetic would fail.
+        DataType::Date32 | DataType::Timestamp(..) => {
+            from_kind.is_string() || from_kind.is_temporal() || from_kind.is_null()
+        }
+        DataType::Interval(_) => matches!(from, Expr::Literal(..)),
+        DataType::Float32
+        | DataType::Float64
+        | DataType::Utf8
+        | DataType::Utf8View
+        | DataType::LargeUtf8
+        | DataType::Boolean
+        | DataType::Null => true,
+        other => other.is_integer(),
+    };
     if plain {
         return Ok(TreeNodeRecursion::Continue);
     }
@@ -131,9 +133,8 @@ fn listed(function: &ScalarFunction) -> Result<TreeNodeRecursion, Rejection> {
     };
     let admitted = TOTAL.contains(&name)
         || match name {
-            "date_part" | "date_trunc" | "regexp_like" => {
-                constant(usize::from(name == "regexp_like")) && constant(2)
-            }
+            "date_part" | "date_trunc" => function.args.first().is_some_and(is_calendar_unit),
+            "regexp_like" => function.args.len() == 2 && is_regular(&function.args[1]),
             "substr" | "left" | "right" => natural(1) && natural(2),
             "round" => constant(1),
             _ => false,
@@ -173,14 +174,9 @@ fn arithmetic(binary: BinaryExpr, scope: Scope<'_>) -> Result<Expr, Rejection> {
             }
         }
     }
-    for side in [&left, &right] {
-        if let Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(by)), _) = side.as_ref()
-            && !short(*by)
-        {
-            return Err(
-                Rejection::new(Code::Type, "an interval is longer than a century").at("INTERVAL")
-            );
-        }
+    if matches!(op, Operator::Plus | Operator::Minus) && !within_calendar(&left, &right, scope)? {
+        return Err(Rejection::new(Code::Function, "this date arithmetic may leave the calendar")
+            .hint("add to a date column at most a century, or subtract two date columns"));
     }
     match op {
         Operator::Divide | Operator::Modulo => {
@@ -220,8 +216,8 @@ fn regular(op: &Operator, pattern: &Expr) -> Result<(), Rejection> {
             | Operator::RegexNotMatch
             | Operator::RegexNotIMatch
     );
-    if matching && !matches!(pattern, Expr::Literal(..)) {
-        let reason = "a pattern that differs from row to row may be no pattern";
+    if matching && !is_regular(pattern) {
+        let reason = "the pattern is no regular expression that is written out";
         return Err(Rejection::new(Code::Function, reason).hint("write the pattern as text"));
     }
     Ok(())
@@ -261,8 +257,45 @@ fn type_of(expr: &Expr, scope: Scope<'_>) -> Result<DataType, Rejection> {
     expr.get_type(scope.schema).map_err(|error| Rejection::new(Code::Type, error.strip_backtrace()))
 }
 
-fn short(by: IntervalMonthDayNano) -> bool {
-    by.months.unsigned_abs() <= 1_200 && by.days.unsigned_abs() <= 36_600 && by.nanoseconds == 0
+/// Whether a sum or difference stays within what dates can hold: columns are within three
+/// centuries, so they may be moved by one, once, and compared with one another.
+fn within_calendar(left: &Expr, right: &Expr, scope: Scope<'_>) -> Result<bool, Rejection> {
+    let kinds = [type_of(left, scope)?, type_of(right, scope)?];
+    if !kinds.iter().any(DataType::is_temporal) {
+        return Ok(true);
+    }
+    let day = |expr: &Expr, kind: &DataType| {
+        let plain = matches!(expr.clone().unalias(), Expr::Column(_) | Expr::Literal(..));
+        plain && *kind == DataType::Date32
+    };
+    let step = |expr: &Expr| match expr {
+        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(by)), _) => {
+            by.months.unsigned_abs() <= 1_200
+                && by.days.unsigned_abs() <= 36_600
+                && by.nanoseconds == 0
+        }
+        Expr::Literal(ScalarValue::Int64(Some(days)), _) => days.unsigned_abs() <= 36_600,
+        Expr::Literal(ScalarValue::Int32(Some(days)), _) => days.unsigned_abs() <= 36_600,
+        _ => false,
+    };
+    let (first, second) = (day(left, &kinds[0]), day(right, &kinds[1]));
+    Ok((first && second) || (first && step(right)) || (second && step(left)))
+}
+
+/// Whether an expression is the name of a unit that every date has.
+fn is_calendar_unit(expr: &Expr) -> bool {
+    let Expr::Literal(value, _) = expr else { return false };
+    let Some(Some(unit)) = value.try_as_str() else { return false };
+    let unit = unit.to_ascii_lowercase();
+    ["year", "quarter", "month", "week", "day", "dow", "doy"].contains(&unit.as_str())
+}
+
+/// Whether an expression is a regular expression, written out; one that is none would fail for
+/// the first row that it meets.
+fn is_regular(expr: &Expr) -> bool {
+    let Expr::Literal(value, _) = expr else { return false };
+    let Some(Some(pattern)) = value.try_as_str() else { return false };
+    regex::Regex::new(pattern).is_ok()
 }
 
 fn zero(kind: &DataType) -> Option<Expr> {

@@ -66,6 +66,10 @@ const QUERIES: &[&str] = &[
     "SELECT AVG(cost) AS a FROM visit WHERE cost BETWEEN 0 AND 100",
     "SELECT COUNT(*) AS n FROM visit WHERE visit_date >= DATE '2021-01-01' AND region LIKE 'N%'",
     "SELECT SUM(days * 2 + 1) AS s FROM visit",
+    "SELECT COUNT(*) AS n FROM visit WHERE visit_date + INTERVAL '1 month' > DATE '2021-01-01' AND \
+     region ~ '^[NS]$' AND EXTRACT(MONTH FROM visit_date) < 7",
+    "SELECT COUNT(*) AS n FROM visit v JOIN visit w ON v.person_id = w.person_id AND w.visit_date - \
+     v.visit_date = 1",
     "SELECT chapter, code FROM codes ORDER BY code, chapter",
 ];
 

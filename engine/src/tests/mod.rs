@@ -2,6 +2,7 @@
 //! no person moves an answer further than declared.
 
 mod admitted;
+mod attack;
 mod fixture;
 mod refused;
 mod sensitivity;

@@ -64,6 +64,19 @@ fn every_refusal_has_its_code() {
         (Code::Function, "SELECT COUNT(*) FROM visit WHERE random() < 0.5"),
         (Code::Function, "SELECT COUNT(*) FROM visit WHERE chr(days) = 'a'"),
         (Code::Type, "SELECT COUNT(*) FROM visit WHERE visit_date > 'yesterday'"),
+        (Code::Type, "SELECT COUNT(*) FROM visit WHERE CAST(code AS DATE) > DATE '2020-01-01'"),
+        (
+            Code::Function,
+            "SELECT COUNT(*) FROM visit WHERE visit_date + INTERVAL '900' YEAR > DATE '2020-01-01'",
+        ),
+        (
+            Code::Function,
+            "SELECT COUNT(*) FROM visit WHERE visit_date + INTERVAL '90' YEAR + INTERVAL '90' YEAR \
+             > DATE '2020-01-01'",
+        ),
+        (Code::Function, "SELECT COUNT(*) FROM visit WHERE region ~ '('"),
+        (Code::Function, "SELECT COUNT(*) FROM visit WHERE regexp_like(region, region)"),
+        (Code::Function, "SELECT COUNT(*) FROM visit WHERE date_part('eon', visit_date) = 1"),
         (Code::Type, "SELECT COUNT(*) FROM visit WHERE CAST(cost AS DECIMAL(5, 2)) > 1"),
         (
             Code::Window,
