@@ -1,0 +1,153 @@
+//! The subcommands, and what they share: where things live and how to speak.
+
+pub(crate) mod budget;
+pub(crate) mod cohort;
+pub(crate) mod demo;
+pub(crate) mod extract;
+pub(crate) mod ledger;
+pub(crate) mod policy;
+pub(crate) mod sql;
+pub(crate) mod verify;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::config::Config;
+use crate::fail::{EXIT_CODES, Failure};
+use crate::home::Home;
+use crate::output::Output;
+
+/// Private, provable answers from health records at many sites.
+///
+/// Every answer carries differentially private noise, an interval, and a receipt that anyone can
+/// check. Try `graunt demo` first.
+///
+/// Keys, ledger and receipts live in `.graunt/` of the working directory, or where `graunt.toml`
+/// says; that file is looked for from the working directory up, and flags override it.
+#[derive(Debug, Parser)]
+#[command(name = "graunt", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// Configuration file [default: graunt.toml, from the working directory up]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where keys, ledger and receipts live [default: .graunt]
+    #[arg(long, global = true, value_name = "DIR", env = "GRAUNT_HOME")]
+    home: Option<PathBuf>,
+    /// Print JSON, one object per result; errors as one object on standard error
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Show no progress
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show everything once, on synthetic records, in a directory of its own
+    Demo(demo::Arguments),
+    /// Generate synthetic records of several sites
+    Cohort(cohort::Arguments),
+    /// De-identify a site's records and attest them on the ledger
+    Extract(extract::Arguments),
+    /// Print a de-identification policy to start from
+    Policy(policy::Arguments),
+    /// Make, read and check the ledger
+    Ledger(ledger::Arguments),
+    /// Open and show privacy budgets
+    Budget(budget::Arguments),
+    /// Ask questions in SQL
+    Sql(sql::Arguments),
+    /// Verify receipts, offline
+    Verify(verify::Arguments),
+}
+
+/// What every subcommand is given.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// The configuration file.
+    pub(crate) config: Config,
+    /// Where things live.
+    pub(crate) home: Home,
+    /// Whether to print JSON.
+    pub(crate) json: bool,
+    /// Whether to show no progress.
+    pub(crate) quiet: bool,
+}
+
+/// Reads a command line.
+///
+/// # Errors
+/// What clap says of it; also help and version.
+pub(crate) fn parse(
+    arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<Cli, clap::Error> {
+    let command = Cli::command().after_help(EXIT_CODES);
+    let command = command.mut_subcommands(|subcommand| subcommand.after_help(EXIT_CODES));
+    Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)
+}
+
+/// Does what a command line asks.
+///
+/// # Errors
+/// [`Failure`].
+pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<(), Failure> {
+    let here = std::env::current_dir()
+        .map_err(Failure::store(".", "finding the working directory"))?;
+    let config = Config::load(cli.config.as_deref(), &here)?;
+    let home = Home::new(cli.home.as_deref(), &config);
+    let context = Context { config, home, json: cli.json, quiet: cli.quiet };
+    match cli.command {
+        Command::Demo(arguments) => demo::run(&arguments, &context, out),
+        Command::Cohort(arguments) => cohort::run(&arguments, &context, out),
+        Command::Extract(arguments) => extract::run(&arguments, &context, out),
+        Command::Policy(arguments) => policy::run(&arguments, &context, out),
+        Command::Ledger(arguments) => ledger::run(&arguments, &context, out),
+        Command::Budget(arguments) => budget::run(&arguments, &context, out),
+        Command::Sql(arguments) => sql::run(arguments, &context, out),
+        Command::Verify(arguments) => verify::run(&arguments, &context, out),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn bad_numbers_are_usage_errors() {
+        for line in [
+            "graunt sql --epsilon 0",
+            "graunt sql --epsilon nan",
+            "graunt sql --epsilon=-1",
+            "graunt sql --delta inf",
+            "graunt sql --rows-per-person 0",
+            "graunt sql --confidence 1",
+            "graunt budget open --population p --rho 0",
+            "graunt budget open --population p",
+            "graunt budget open --population p --rho 1 --epsilon 1",
+            "graunt sql -c x -f y",
+            "graunt sql --intervals --no-intervals",
+            "graunt cohort --persons 0",
+        ] {
+            let error = parse(line.split(' ')).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn every_help_has_the_exit_codes() {
+        for name in ["demo", "cohort", "extract", "policy", "ledger", "budget", "sql", "verify"] {
+            let help = parse(["graunt", name, "--help"]).unwrap_err();
+            assert_eq!(help.exit_code(), 0);
+            assert!(help.to_string().contains("Exit codes:"), "{name}");
+        }
+    }
+}

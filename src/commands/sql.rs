@@ -1,0 +1,253 @@
+//! `graunt sql`: questions, from the command line, a file, or the shell.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+use crate::commands::Context;
+use crate::fail::Failure;
+use crate::numbers;
+use crate::output::{Output, remark};
+use crate::script::{Statement, split};
+use crate::session::{Reply, Session, Terms};
+use crate::shell;
+use crate::show::{self, Format};
+
+/// Arguments of `graunt sql`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The question; several are separated by ; and answered one by one
+    #[arg(short = 'c', long, value_name = "SQL", conflicts_with = "file")]
+    command: Option<String>,
+    /// File of questions, - for standard input; without -c and -f, a shell
+    #[arg(short = 'f', long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Privacy loss of each question, from 0.001 to 10000 [default: 1]
+    #[arg(long, value_name = "E", value_parser = numbers::epsilon)]
+    epsilon: Option<f64>,
+    /// Failure probability of each question, above 0 and at most 0.01 [default: 1e-6]
+    #[arg(long, value_name = "D", value_parser = numbers::delta)]
+    delta: Option<f64>,
+    /// The population to ask [default: the only one]
+    #[arg(long, value_name = "NAME")]
+    population: Option<String>,
+    /// Most rows of one person that count in one group [default: the policy's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rows_per_person: Option<u32>,
+    /// Most groups that one person counts in [default: the policy's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    groups_per_person: Option<u32>,
+    /// How answers are printed; csv, json and arrow print nothing else on standard output
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// Print the bounds of intervals as well, after the asked columns
+    #[arg(long, conflicts_with = "no_intervals")]
+    intervals: bool,
+    /// Print no intervals in tables
+    #[arg(long)]
+    no_intervals: bool,
+    /// Confidence of intervals [default: 0.95]
+    #[arg(long, value_name = "C", value_parser = numbers::confidence)]
+    confidence: Option<f64>,
+    /// Write answers to a file
+    #[arg(short = 'o', long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Tell cost and noise before spending; nothing is charged
+    #[arg(long)]
+    quote: bool,
+    /// Answer without the sites whose extract was withdrawn, instead of stopping
+    #[arg(long)]
+    without_revoked: bool,
+}
+
+/// How answers are printed.
+#[derive(Clone, Debug)]
+pub(crate) struct Printing {
+    format: Format,
+    intervals: bool,
+    json: bool,
+    file: Option<PathBuf>,
+    /// Whether only costs are told.
+    pub(crate) quotes_only: bool,
+    /// Whether a statement was answered already.
+    has_answered: bool,
+}
+
+/// Asks questions.
+///
+/// # Errors
+/// [`Failure`]; the questions after a failed one are not asked.
+pub(crate) fn run(
+    arguments: Arguments,
+    context: &Context,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let script = match (&arguments.command, &arguments.file) {
+        (Some(text), _) => Some(text.clone()),
+        (None, Some(path)) => Some(read(path)?),
+        (None, None) if io::stdin().is_terminal() && out.is_terminal() => None,
+        (None, None) => Some(read(Path::new("-"))?),
+    };
+    let mut printing = printing(&arguments, context);
+    if let Some(script) = &script {
+        printing.check(&split(script), out)?;
+    }
+    let population = arguments.population.as_deref().or(context.config.sql.population.as_deref());
+    let session = Session::open(&context.home, population, terms(&arguments, context))?;
+    let Some(script) = script else {
+        return shell::run(&session, &context.home, printing, out);
+    };
+    if let Some(command) = script.trim().strip_prefix('\\') {
+        return shell::meta(&session, command, out);
+    }
+    let statements = split(&script);
+    if statements.is_empty() {
+        let hint = "for instance -c 'SELECT COUNT(*) FROM person'";
+        return Err(Failure::usage("there is no question", hint));
+    }
+    statements.iter().try_for_each(|statement| printing.answer(&session, statement, out))
+}
+
+fn terms(arguments: &Arguments, context: &Context) -> Terms {
+    let defaults = &context.config.sql;
+    Terms {
+        epsilon: arguments.epsilon.or(defaults.epsilon).unwrap_or(1.0),
+        delta: arguments.delta.or(defaults.delta).unwrap_or(1e-6),
+        rows_per_person: arguments.rows_per_person.or(defaults.rows_per_person),
+        groups_per_person: arguments.groups_per_person.or(defaults.groups_per_person),
+        confidence: arguments.confidence.or(defaults.confidence).unwrap_or(0.95),
+        without_revoked: arguments.without_revoked,
+        is_quiet: context.quiet,
+    }
+}
+
+fn printing(arguments: &Arguments, context: &Context) -> Printing {
+    let format = arguments.format.or(context.config.sql.format).unwrap_or(Format::Table);
+    // People see intervals unless they say no; programs if they ask.
+    let is_for_people = format == Format::Table;
+    Printing {
+        format,
+        intervals: arguments.intervals || (is_for_people && !arguments.no_intervals),
+        json: context.json,
+        file: arguments.out.clone(),
+        quotes_only: arguments.quote,
+        has_answered: false,
+    }
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    if path == Path::new("-") {
+        let mut text = String::new();
+        let read = io::stdin().read_to_string(&mut text);
+        return read.map(|_| text).map_err(Failure::store("-", "reading standard input"));
+    }
+    fs::read_to_string(path).map_err(|error| {
+        let what = format!("{}: {error}", path.display());
+        Failure::usage(what, "name a file of SQL, or - for standard input")
+    })
+}
+
+impl Printing {
+    /// Sees that answers can be written, before anything is charged for them.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`], [`Failure::Store`].
+    fn check(&self, statements: &[Statement], out: &Output) -> Result<(), Failure> {
+        if self.format == Format::Arrow && !self.json && !self.quotes_only {
+            if statements.len() > 1 {
+                return Err(Failure::usage("an Arrow file holds one answer", "ask one question"));
+            }
+            if self.file.is_none() && out.is_terminal() {
+                let what = "an Arrow file is not for a terminal";
+                return Err(Failure::usage(what, "name a file with --out"));
+            }
+        }
+        if let Some(path) = &self.file {
+            let opened = OpenOptions::new().create(true).append(true).open(path);
+            opened.map_err(Failure::store(path, "writing"))?;
+        }
+        Ok(())
+    }
+
+    /// Answers one statement, or tells what it would cost.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub(crate) fn answer(
+        &mut self,
+        session: &Session,
+        statement: &Statement,
+        out: &mut Output,
+    ) -> Result<(), Failure> {
+        if self.quotes_only {
+            return self.quote(session, statement, out);
+        }
+        let reply = session.ask(statement)?;
+        self.print(&reply, session.terms(), out)?;
+        self.has_answered = true;
+        reply.fault.map_or(Ok(()), Err)
+    }
+
+    fn quote(
+        &self,
+        session: &Session,
+        statement: &Statement,
+        out: &mut Output,
+    ) -> Result<(), Failure> {
+        let quote = session.quote(statement)?;
+        let balance = session.balance()?;
+        if self.json {
+            return out.json(&show::quote_json(&quote, balance));
+        }
+        if !quote.columns.is_empty() {
+            out.line(show::quote_table(&quote))?;
+        }
+        out.line(format_args!("would cost {}; nothing is charged", show::cost(quote.cost)))?;
+        if let Some(balance) = balance {
+            out.line(format_args!("left {}", show::left(balance)))?;
+            if !quote.cost.fits(show::remaining(balance)) {
+                out.line("the budget does not hold that: ask with a smaller --epsilon")?;
+            }
+        }
+        quote.notes.iter().try_for_each(|note| out.dim_line(note))
+    }
+
+    fn print(&self, reply: &Reply, terms: &Terms, out: &mut Output) -> Result<(), Failure> {
+        let footer = show::footer(reply, terms);
+        let mut bytes = Vec::new();
+        // An empty line between the tables of a script.
+        if self.has_answered && matches!(self.format, Format::Table | Format::Csv) && !self.json {
+            bytes.push(b'\n');
+        }
+        if self.json {
+            let value = show::reply_json(reply, self.intervals)?;
+            bytes.extend(value.to_string().into_bytes());
+            bytes.push(b'\n');
+        } else {
+            bytes.extend(show::encoded(&reply.answer, self.format, self.intervals)?);
+        }
+        match &self.file {
+            Some(path) => self.write(path, &bytes)?,
+            None => out.bytes(&bytes)?,
+        }
+        if self.json {
+            return Ok(());
+        }
+        if self.format == Format::Table && self.file.is_none() {
+            out.line(footer)?;
+            return reply.answer.notes.iter().try_for_each(|note| out.dim_line(note));
+        }
+        remark(footer);
+        reply.answer.notes.iter().for_each(remark);
+        Ok(())
+    }
+
+    /// The first answer replaces the file, the others follow.
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+        let mut options = OpenOptions::new();
+        options.create(true).write(true).append(self.has_answered).truncate(!self.has_answered);
+        let file = options.open(path);
+        file.and_then(|mut file| io::Write::write_all(&mut file, bytes))
+            .map_err(Failure::store(path, "writing"))
+    }
+}

@@ -1,0 +1,127 @@
+//! `graunt verify`: receipts, checked offline.
+
+use std::path::{Path, PathBuf};
+
+use ledger_adapter::error::LedgerError;
+use ledger_adapter::keys::PublicKey;
+use ledger_adapter::receipt::{Receipt, Trust, Verified};
+use serde_json::{Value, json};
+
+use crate::commands::Context;
+use crate::fail::Failure;
+use crate::output::Output;
+
+/// Arguments of `graunt verify`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Receipts, or directories of them
+    #[arg(value_name = "RECEIPT", required = true)]
+    receipts: Vec<PathBuf>,
+    /// Verifier key that the log must have [default: the home's]
+    #[arg(long, value_name = "VKEY")]
+    log_key: Option<String>,
+    /// Public key, base64, of an engine or site that is trusted; repeat it [default: the home's]
+    #[arg(long, value_name = "KEY")]
+    key: Vec<PublicKey>,
+    /// Believe the keys inside the receipts, for instance of another consortium
+    #[arg(long, conflicts_with_all = ["log_key", "key"])]
+    self_asserted: bool,
+}
+
+/// Verifies receipts.
+///
+/// # Errors
+/// [`Failure::Unverified`] if any does not verify, [`Failure::Ledger`], [`Failure::Output`].
+pub(crate) fn run(
+    arguments: &Arguments,
+    context: &Context,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let trust = trust(arguments, context)?;
+    let paths = listed(&arguments.receipts)?;
+    let mut failed = 0;
+    let mut values = Vec::new();
+    for path in &paths {
+        let verified = Receipt::load(path).and_then(|receipt| receipt.verify(&trust));
+        failed += usize::from(verified.is_err());
+        if context.json {
+            values.push(as_json(path, &verified));
+        } else {
+            print(path, &verified, out)?;
+        }
+    }
+    if context.json {
+        out.json(&values)?;
+    }
+    let count = paths.len();
+    if failed > 0 { Err(Failure::Unverified { failed, count }) } else { Ok(()) }
+}
+
+fn trust(arguments: &Arguments, context: &Context) -> Result<Trust, Failure> {
+    if arguments.self_asserted {
+        return Ok(Trust::default());
+    }
+    if arguments.log_key.is_some() || !arguments.key.is_empty() {
+        return Ok(Trust { log_vkey: arguments.log_key.clone(), keys: arguments.key.clone() });
+    }
+    context.home.trust()
+}
+
+/// Files as they are given, and the receipts of directories in order of name.
+fn listed(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut paths = Vec::new();
+    for path in given {
+        if !path.is_dir() {
+            paths.push(path.clone());
+            continue;
+        }
+        let failed = || Failure::store(path, "listing");
+        let mut found = Vec::new();
+        for entry in path.read_dir().map_err(failed())? {
+            found.push(entry.map_err(failed())?.path());
+        }
+        found.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+        found.sort_unstable();
+        paths.extend(found);
+    }
+    if paths.is_empty() {
+        return Err(Failure::usage("there is no receipt there", "graunt sql writes receipts"));
+    }
+    Ok(paths)
+}
+
+fn print(
+    path: &Path,
+    verified: &Result<Verified, LedgerError>,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    match verified {
+        Ok(verified) => {
+            let is_trusted = verified.is_log_trusted && verified.are_keys_trusted;
+            let how = if is_trusted { "verified" } else { "verified, by keys of its own only" };
+            out.bold_line(format_args!("{}: {how}", path.display()))?;
+            verified.lines.iter().try_for_each(|line| out.line(format_args!("  ok  {line}")))
+        }
+        Err(error) => {
+            out.bold_line(format_args!("{}: NOT VERIFIED", path.display()))?;
+            out.line(format_args!("  bad {error}"))
+        }
+    }
+}
+
+fn as_json(path: &Path, verified: &Result<Verified, LedgerError>) -> Value {
+    match verified {
+        Ok(verified) => json!({
+            "receipt": path,
+            "verified": true,
+            "log_trusted": verified.is_log_trusted,
+            "keys_trusted": verified.are_keys_trusted,
+            "checks": verified.lines,
+        }),
+        Err(error) => json!({
+            "receipt": path,
+            "verified": false,
+            "error": error.to_string(),
+        }),
+    }
+}

@@ -1,0 +1,278 @@
+//! Where keys, ledger, registry, receipts and incidents live, and how they are opened.
+//!
+//! ```text
+//! .graunt/ keys/  ledger/  witness/checkpoint  registry.json  receipts/  incidents.log  history
+//! ```
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use chrono::{SecondsFormat, Utc};
+use engine::engine::IncidentLog;
+use ledger_adapter::digest::Digest;
+use ledger_adapter::keys::Keyring;
+use ledger_adapter::log::LogLedger;
+use ledger_adapter::note::VerifierKey;
+use ledger_adapter::receipt::{Receipt, Trust};
+use ledger_adapter::registry::Registry;
+
+use crate::config::{Config, HOME};
+use crate::fail::Failure;
+
+/// The directory of everything that is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Home {
+    directory: PathBuf,
+    witness: PathBuf,
+    origin: Option<String>,
+}
+
+impl Home {
+    /// The home that flag, configuration or working directory name, in this order. Nothing is
+    /// made or read.
+    pub(crate) fn new(given: Option<&Path>, config: &Config) -> Self {
+        let directory = given.map(Path::to_owned).or_else(|| config.home.clone());
+        let directory = directory.unwrap_or_else(|| PathBuf::from(HOME));
+        let witness = config.witness.clone();
+        let witness = witness.unwrap_or_else(|| directory.join("witness").join("checkpoint"));
+        Self { directory, witness, origin: config.origin.clone() }
+    }
+
+    /// The directory itself.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The file that remembers how far the log has come.
+    pub(crate) fn witness(&self) -> &Path {
+        &self.witness
+    }
+
+    /// Whether the witness lies within the home, and so is restored together with the log.
+    pub(crate) fn is_witness_inside(&self) -> bool {
+        self.witness.starts_with(&self.directory)
+    }
+
+    /// The directory of the log.
+    pub(crate) fn ledger_directory(&self) -> PathBuf {
+        self.directory.join("ledger")
+    }
+
+    /// The directory of receipts.
+    pub(crate) fn receipts(&self) -> PathBuf {
+        self.directory.join("receipts")
+    }
+
+    /// The shell's history.
+    pub(crate) fn history(&self) -> PathBuf {
+        self.directory.join("history")
+    }
+
+    /// The operator's log of failures after the gate.
+    pub(crate) fn incidents(&self) -> PathBuf {
+        self.directory.join("incidents.log")
+    }
+
+    /// The keys; their directory is made on first use.
+    ///
+    /// # Errors
+    /// [`Failure::Ledger`].
+    pub(crate) fn keys(&self) -> Result<Keyring, Failure> {
+        Ok(Keyring::open(&self.directory.join("keys"))?)
+    }
+
+    /// The file of names.
+    ///
+    /// # Errors
+    /// [`Failure::Ledger`].
+    pub(crate) fn registry(&self) -> Result<Registry, Failure> {
+        Ok(Registry::open(&self.directory.join("registry.json"))?)
+    }
+
+    /// Whether there is a ledger, or was one.
+    pub(crate) fn has_ledger(&self) -> bool {
+        let directory = self.ledger_directory();
+        let kept = ["entries.wal", "checkpoint"].map(|name| directory.join(name));
+        kept.iter().any(|path| path.exists()) || self.witness.exists()
+    }
+
+    /// Opens the ledger and verifies all of it.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] if there is none, [`Failure::Ledger`].
+    pub(crate) fn ledger(&self) -> Result<LogLedger, Failure> {
+        if !self.has_ledger() {
+            let place = self.directory.display();
+            return Err(Failure::usage(
+                format!("there is no ledger in {place}"),
+                "make one with graunt ledger init, go to the directory that has it, or see it all \
+                 with graunt demo",
+            ));
+        }
+        let signer = self.keys()?.log_signer()?;
+        Ok(LogLedger::open(&self.ledger_directory(), signer, Some(self.witness.clone()))?)
+    }
+
+    /// Opens the ledger, or makes one; true if it was made.
+    ///
+    /// # Errors
+    /// [`Failure::Ledger`].
+    pub(crate) fn ledger_or_new(&self) -> Result<(LogLedger, bool), Failure> {
+        if self.has_ledger() {
+            return Ok((self.ledger()?, false));
+        }
+        let signer = self.keys()?.log_signer()?;
+        let name = short(signer.public().keyid());
+        let origin = self.origin.clone().unwrap_or_else(|| format!("graunt.local/{name}"));
+        let witness = Some(self.witness.clone());
+        let ledger = LogLedger::create(&self.ledger_directory(), &origin, signer, witness)?;
+        Ok((ledger, true))
+    }
+
+    /// Gives the log a new witness, which believes what it sees now.
+    ///
+    /// # Errors
+    /// [`Failure::Ledger`].
+    pub(crate) fn add_witness(&self) -> Result<(), Failure> {
+        let signer = self.keys()?.log_signer()?;
+        Ok(LogLedger::add_witness(&self.ledger_directory(), signer, self.witness.clone())?)
+    }
+
+    /// Keys that this home trusts for receipts; nothing is made. Without keys and ledger, nobody
+    /// is trusted.
+    ///
+    /// # Errors
+    /// [`Failure::Ledger`].
+    pub(crate) fn trust(&self) -> Result<Trust, Failure> {
+        let keys = self.directory.join("keys");
+        if !keys.is_dir() {
+            return Ok(Trust::default());
+        }
+        let ring = self.keys()?;
+        let mut trust = Trust { log_vkey: None, keys: ring.trusted()? };
+        let note = fs::read_to_string(self.ledger_directory().join("checkpoint"));
+        if let Ok(note) = note
+            && keys.join("log.pem").is_file()
+            && let Some(origin) = note.lines().next()
+        {
+            let key = VerifierKey::new(origin, ring.log_signer()?.public())?;
+            trust.log_vkey = Some(key.to_string());
+        }
+        Ok(trust)
+    }
+
+    /// Sees that receipts can be written, before anything is charged for them.
+    ///
+    /// # Errors
+    /// [`Failure::Store`].
+    pub(crate) fn prepare_receipts(&self) -> Result<(), Failure> {
+        let directory = self.receipts();
+        fs::create_dir_all(&directory).map_err(Failure::store(directory, "making the directory"))
+    }
+
+    /// Keeps a receipt under the first 16 digits of its query's name.
+    ///
+    /// # Errors
+    /// [`Failure::Ledger`].
+    pub(crate) fn save_receipt(&self, receipt: &Receipt) -> Result<PathBuf, Failure> {
+        let path = self.receipts().join(format!("{}.json", short(receipt.intent.query)));
+        receipt.save(&path)?;
+        Ok(path)
+    }
+
+    /// Where the reasons of failures after the gate go: a file for the operator only.
+    pub(crate) fn incident_log(&self) -> IncidentLog {
+        let path = self.incidents();
+        Box::new(move |incident, reason| {
+            let time = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
+            let line = format!("{time} {incident} {}\n", reason.replace('\n', " "));
+            let mut options = OpenOptions::new();
+            let file = options.create(true).append(true).mode(0o600).open(&path);
+            // The query has failed already; there is nobody to tell that its reason is lost too.
+            let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
+        })
+    }
+
+    /// A path as it is kept in the registry: below the home's parent it is relative, so that all
+    /// of it can be moved together.
+    ///
+    /// # Errors
+    /// [`Failure::Store`].
+    pub(crate) fn kept(&self, path: &Path) -> Result<PathBuf, Failure> {
+        let absolute = |path: &Path| {
+            std::path::absolute(path).map_err(Failure::store(path, "finding the directory"))
+        };
+        let (path, home) = (absolute(path)?, absolute(&self.directory)?);
+        let relative = home.parent().and_then(|parent| path.strip_prefix(parent).ok());
+        Ok(relative.map(|below| Path::new("..").join(below)).unwrap_or(path))
+    }
+
+    /// Where a path of the registry is.
+    pub(crate) fn found(&self, kept: &Path) -> PathBuf {
+        match kept.strip_prefix("..") {
+            Ok(below) => match self.directory.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent.join(below),
+                _ => below.to_owned(),
+            },
+            Err(_) => kept.to_owned(),
+        }
+    }
+}
+
+/// Today in UTC, in days since 1970-01-01.
+///
+/// # Errors
+/// [`Failure::Usage`] if the clock is before that day.
+pub(crate) fn today() -> Result<u32, Failure> {
+    let day = Utc::now().timestamp().div_euclid(86_400);
+    u32::try_from(day).map_err(|_| Failure::usage("the clock is before 1970", "set the clock"))
+}
+
+/// The first 16 hex digits of a digest.
+pub(crate) fn short(digest: Digest) -> String {
+    let mut text = digest.to_string();
+    text.truncate(16);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_beside_the_home_move_with_it() {
+        let home = Home::new(Some(Path::new("/data/study/.graunt")), &Config::default());
+        let kept = home.kept(Path::new("/data/study/extracts/a")).unwrap();
+        assert_eq!(kept, PathBuf::from("../extracts/a"));
+        let moved = Home::new(Some(Path::new("/other/.graunt")), &Config::default());
+        assert_eq!(moved.found(&kept), PathBuf::from("/other/extracts/a"));
+        let far = home.kept(Path::new("/mnt/extract")).unwrap();
+        assert_eq!(home.found(&far), PathBuf::from("/mnt/extract"));
+        let here = Home::new(None, &Config::default());
+        assert_eq!(here.found(&kept), PathBuf::from("extracts/a"));
+    }
+
+    #[test]
+    fn the_default_witness_is_inside() {
+        let home = Home::new(Some(Path::new("/data/.graunt")), &Config::default());
+        assert_eq!(home.witness(), Path::new("/data/.graunt/witness/checkpoint"));
+        assert!(home.is_witness_inside());
+    }
+
+    #[test]
+    fn incidents_are_for_the_operator_only() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::new(Some(directory.path()), &Config::default());
+        let (ledger, made) = home.ledger_or_new().unwrap();
+        assert!(made && ledger.is_empty().unwrap());
+        drop(ledger);
+        assert!(!home.ledger_or_new().unwrap().1);
+        drop(home.incident_log());
+        assert!(home.trust().unwrap().log_vkey.is_some());
+        let mode = fs::metadata(home.directory().join("keys/log.pem")).unwrap().permissions();
+        assert_eq!(mode.mode() & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,12 @@
+//! What must hold: the one test binary of the house, so that everything is linked once.
+
+// Clippy takes only what is under `cfg(test)` for a test.
+#![cfg(test)]
+
+mod coverage;
+mod crash;
+mod input;
+mod street;
+mod support;
+mod tamper;
+mod tidy;
