@@ -6,7 +6,7 @@ mod support;
 
 use std::hint::black_box;
 
-use criterion::Throughput;
+use criterion::{SamplingMode, Throughput};
 
 use self::study::Study;
 use self::support::{Outcome, criterion, done};
@@ -15,6 +15,7 @@ fn main() -> Outcome {
     let study = Study::new()?;
     let mut criterion = criterion();
     let mut group = criterion.benchmark_group("aggregate");
+    group.sampling_mode(SamplingMode::Flat);
     for (name, table, sql) in QUESTIONS {
         group.throughput(Throughput::Elements(study.rows[*table]));
         group.bench_function(*name, |b| b.iter(|| done(study.answer(black_box(sql)))));

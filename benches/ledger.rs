@@ -3,7 +3,7 @@
 mod account;
 mod support;
 
-use criterion::Throughput;
+use criterion::{SamplingMode, Throughput};
 use ledger_adapter::cost::Rho;
 use ledger_adapter::keys::Signer;
 use ledger_adapter::ledger::Ledger;
@@ -28,6 +28,7 @@ fn main() -> Outcome {
 
     let mut criterion = criterion();
     let mut group = criterion.benchmark_group("ledger");
+    group.sampling_mode(SamplingMode::Flat);
     for (name, ledger) in ledgers {
         let account = Account::open(ledger)?;
         group.throughput(Throughput::Elements(1));
@@ -44,7 +45,7 @@ fn main() -> Outcome {
     Ok(())
 }
 
-/// One charge by each of the writers, who all wait for theirs. Starting their threads is part of it.
+/// One charge by each of the writers, who all wait for theirs. Starting the threads is part of it.
 fn charge_at_once(ledger: &dyn Ledger, account: Account) {
     std::thread::scope(|scope| {
         for _ in 0..WRITERS {

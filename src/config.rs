@@ -103,6 +103,8 @@ impl Config {
         match found {
             None => Ok(Self::default()),
             Some(path) => {
+                // In the working directory itself, paths are shown as short as they are typed.
+                let path = path.strip_prefix(directory).map(Path::to_owned).unwrap_or(path);
                 let text = fs::read_to_string(&path)
                     .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
                 Self::from_text(&text, path)
@@ -196,7 +198,13 @@ mod tests {
 
     #[test]
     fn values_out_of_range_are_refused() {
-        for text in ["epsilon = 0.0", "epsilon = nan", "delta = 1.0", "confidence = 95", "rows_per_person = 0"] {
+        for text in [
+            "epsilon = 0.0",
+            "epsilon = nan",
+            "delta = 1.0",
+            "confidence = 95",
+            "rows_per_person = 0",
+        ] {
             assert!(read(&format!("[sql]\n{text}")).is_err(), "{text}");
         }
     }

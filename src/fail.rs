@@ -10,7 +10,7 @@ use datasets::extract::error::ExtractError;
 use datasets::policy::error::PolicyError;
 use engine::error::Error as EngineError;
 use engine::sql::text::Place;
-use ledger_adapter::error::LedgerError;
+use ledger_adapter::error::{Inactive, LedgerError, Untrusted};
 use serde_json::{Value, json};
 
 use crate::config::ConfigError;
@@ -303,7 +303,8 @@ const fn ledger_class(error: &LedgerError) -> (u8, &'static str) {
 fn engine_hint(error: &EngineError) -> &'static str {
     match error {
         EngineError::Exhausted { .. } => {
-            "ask with a smaller --epsilon; graunt budget show tells what is left, and --quote what a \
+            "ask with a smaller --epsilon; graunt budget show tells what is left, and --quote \
+             what a \
              query costs"
         }
         EngineError::Untrusted(error) | EngineError::Ledger(error) => ledger_hint(error),
@@ -315,7 +316,19 @@ fn engine_hint(error: &EngineError) -> &'static str {
 
 fn ledger_hint(error: &LedgerError) -> &'static str {
     match error {
+        LedgerError::Inactive { why: Inactive::Revoked, .. } => {
+            "nothing was charged; make a new extract of the site, or answer without it with \
+             --without-revoked"
+        }
         LedgerError::Inactive { .. } => "ask the site for a new extract; nothing was charged",
+        LedgerError::Untrusted { fault: Untrusted::Missing, .. } => {
+            "restore the file; if only the ledger's witness is gone, and you know why, graunt \
+             ledger \
+             init --add-witness begins a new one"
+        }
+        LedgerError::Untrusted { fault: Untrusted::Exposed, .. } => {
+            "set its mode with chmod 600, and find out who has read it"
+        }
         LedgerError::Untrusted { .. } => {
             "stop and find out what changed the bytes; graunt ledger check reads everything again"
         }

@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn incidents_are_for_the_operator_only() {
+    fn a_ledger_is_made_once_with_keys_for_its_owner_only() {
         use std::os::unix::fs::PermissionsExt as _;
         let directory = tempfile::tempdir().unwrap();
         let home = Home::new(Some(directory.path()), &Config::default());
@@ -270,7 +270,6 @@ mod tests {
         assert!(made && ledger.is_empty().unwrap());
         drop(ledger);
         assert!(!home.ledger_or_new().unwrap().1);
-        drop(home.incident_log());
         assert!(home.trust().unwrap().log_vkey.is_some());
         let mode = fs::metadata(home.directory().join("keys/log.pem")).unwrap().permissions();
         assert_eq!(mode.mode() & 0o777, 0o600);

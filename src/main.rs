@@ -22,13 +22,21 @@ mod show;
 
 use std::process::ExitCode;
 
+use crate::fail::Failure;
 use crate::output::Output;
 
 fn main() -> ExitCode {
     let cli = match commands::parse(std::env::args_os()) {
         Ok(cli) => cli,
         // Help and version come this way as well, with exit code 0.
-        Err(error) => error.exit(),
+        Err(error) if error.exit_code() == 0 || !asks_for_json() => error.exit(),
+        Err(error) => {
+            let text = error.render().to_string();
+            let (what, hint) = text.split_once("\n\n").unwrap_or((&text, ""));
+            let failure = Failure::usage(what.trim_start_matches("error: "), hint.trim());
+            fail::print(&failure, true);
+            return ExitCode::from(failure.exit_code());
+        }
     };
     let json = cli.json;
     match commands::run(cli, &mut Output::stdout()) {
@@ -39,4 +47,9 @@ fn main() -> ExitCode {
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+/// Whether a command line that could not be read asks for JSON.
+fn asks_for_json() -> bool {
+    std::env::args_os().any(|argument| argument == "--json")
 }

@@ -40,7 +40,11 @@ impl Output {
     /// # Errors
     /// [`Failure::Output`].
     pub(crate) fn dim_line(&mut self, text: impl Display) -> Result<(), Failure> {
-        if self.is_styled { self.line(format_args!("\x1b[2m{text}\x1b[0m")) } else { self.line(text) }
+        if self.is_styled {
+            self.line(format_args!("\x1b[2m{text}\x1b[0m"))
+        } else {
+            self.line(text)
+        }
     }
 
     /// Prints one line that matters more.
@@ -48,7 +52,11 @@ impl Output {
     /// # Errors
     /// [`Failure::Output`].
     pub(crate) fn bold_line(&mut self, text: impl Display) -> Result<(), Failure> {
-        if self.is_styled { self.line(format_args!("\x1b[1m{text}\x1b[0m")) } else { self.line(text) }
+        if self.is_styled {
+            self.line(format_args!("\x1b[1m{text}\x1b[0m"))
+        } else {
+            self.line(text)
+        }
     }
 
     /// Prints a value as one line of JSON.

@@ -142,17 +142,12 @@ pub(crate) fn open(home: &Home, extracts: &[Known]) -> Result<Vec<VerifiedExtrac
 ///
 /// # Errors
 /// [`Failure::Ledger`].
-pub(crate) fn replaced(
-    home: &Home,
-    all: &[Known],
-    site: &str,
-) -> Result<Option<Digest>, Failure> {
+pub(crate) fn replaced(home: &Home, all: &[Known], site: &str) -> Result<Option<Digest>, Failure> {
     let own: Vec<Known> = all.iter().filter(|known| known.site == site).cloned().collect();
     let active = own.iter().find(|known| matches!(known.status, ExtractStatus::Active(..)));
     let waiting = open(home, &waiting(&own))?;
-    let is_replaced = |root: Digest| {
-        waiting.iter().any(|extract| extract.manifest().supersedes == Some(root))
-    };
+    let is_replaced =
+        |root: Digest| waiting.iter().any(|extract| extract.manifest().supersedes == Some(root));
     let last = waiting.iter().map(VerifiedExtract::root).find(|root| !is_replaced(*root));
     Ok(last.or_else(|| active.map(|known| known.root)))
 }
@@ -244,7 +239,8 @@ mod tests {
     fn a_site_with_a_new_extract_is_read_again() {
         let old = extract("a", ExtractStatus::Revoked);
         let older = extract("a", ExtractStatus::Superseded(old.root));
-        let (read, left_out) = readable(vec![older, old, extract("a", active())], "p", false).unwrap();
+        let (read, left_out) =
+            readable(vec![older, old, extract("a", active())], "p", false).unwrap();
         assert_eq!((read.len(), left_out.len()), (1, 0));
     }
 

@@ -19,8 +19,7 @@ pub(crate) fn spinner(label: &'static str, is_quiet: bool) -> ProgressBar {
 }
 
 fn start(label: &'static str, is_quiet: bool, template: &str) -> ProgressBar {
-    let target =
-        if is_quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let target = if is_quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
     let style = ProgressStyle::with_template(template);
     ProgressBar::with_draw_target(Some(0), target)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))

@@ -76,7 +76,7 @@ impl Scanner {
     /// Takes a character; true if it ends a statement.
     fn step(&mut self, c: char, next: Option<char>) -> bool {
         let is_end = c == ';' && self.within == Within::Code;
-        if !is_end && !(self.start.is_none() && c.is_whitespace()) {
+        if !(is_end || self.start.is_none() && c.is_whitespace()) {
             self.start.get_or_insert(self.at);
             self.text.push(c);
         }

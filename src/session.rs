@@ -6,6 +6,7 @@ use std::sync::Arc;
 use engine::answer::Answer;
 use engine::catalog::Catalog;
 use engine::engine::{Engine, Query, Quote, Settings};
+use engine::privacy::relation::ContributionBounds;
 use ledger_adapter::charge::{Balance, Finality};
 use ledger_adapter::ledger::Ledger;
 use ledger_adapter::log::LogLedger;
@@ -127,9 +128,11 @@ impl Session {
         let asked = self.runtime.block_on(self.engine.answer(&self.query(statement)));
         drop(progress);
         let mut answer = asked.map_err(|error| failed(error, statement))?;
-        answer.notes.extend(self.left_out.iter().map(|site| {
-            format!("site {site} is left out: its extract was withdrawn")
-        }));
+        answer.notes.extend(
+            self.left_out
+                .iter()
+                .map(|site| format!("site {site} is left out: its extract was withdrawn")),
+        );
         let kept = answer.receipt.as_ref().map(|receipt| self.home.save_receipt(receipt));
         let (receipt, fault) = match kept {
             None => (None, None),
@@ -149,9 +152,10 @@ impl Session {
     }
 
     fn query(&self, statement: &Statement) -> Query {
-        let mut bounds = engine::privacy::relation::ContributionBounds::default();
-        bounds.rows_per_person = self.terms.rows_per_person;
-        bounds.groups_per_person = self.terms.groups_per_person;
+        let bounds = ContributionBounds {
+            rows_per_person: self.terms.rows_per_person,
+            groups_per_person: self.terms.groups_per_person,
+        };
         Query {
             text: statement.text.clone(),
             epsilon: self.terms.epsilon,

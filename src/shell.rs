@@ -191,10 +191,10 @@ impl Highlighter for Prompt {}
 impl Helper for Prompt {}
 
 const KEYWORDS: [&str; 38] = [
-    "AND", "AS", "ASC", "AVG", "BETWEEN", "BY", "CASE", "COUNT", "DESC", "DISTINCT", "ELSE",
-    "END", "EXISTS", "EXTRACT", "FROM", "GROUP", "HAVING", "IN", "INNER", "INTERVAL", "IS",
-    "JOIN", "LEFT", "LIKE", "LIMIT", "NOT", "NULL", "ON", "OR", "ORDER", "SELECT", "SUM", "THEN",
-    "UNION", "USING", "WHEN", "WHERE", "WITH",
+    "AND", "AS", "ASC", "AVG", "BETWEEN", "BY", "CASE", "COUNT", "DESC", "DISTINCT", "ELSE", "END",
+    "EXISTS", "EXTRACT", "FROM", "GROUP", "HAVING", "IN", "INNER", "INTERVAL", "IS", "JOIN",
+    "LEFT", "LIKE", "LIMIT", "NOT", "NULL", "ON", "OR", "ORDER", "SELECT", "SUM", "THEN", "UNION",
+    "USING", "WHEN", "WHERE", "WITH",
 ];
 
 #[cfg(test)]

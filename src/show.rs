@@ -316,9 +316,10 @@ mod tests {
     #[test]
     fn a_grid_has_its_numbers_to_the_right() {
         let header = ["name", "n"].map(str::to_owned);
-        let rows = vec![vec!["a".to_owned(), "1".to_owned()], vec!["b".to_owned(), "23".to_owned()]];
+        let rows =
+            vec![vec!["a".to_owned(), "1".to_owned()], vec!["b".to_owned(), "23".to_owned()]];
         let text = grid(&header, rows, &[false, true]);
-        assert!(text.contains("│  1 │") && text.contains("│ 23 │"), "{text}");
+        assert!(text.contains("┆  1 │") && text.contains("┆ 23 │"), "{text}");
     }
 
     #[test]

@@ -17,8 +17,11 @@ fn a_killed_command_loses_nothing_that_it_acknowledged() {
     for run in 0..runs {
         let args = ["sql", "--epsilon", "0.05", "--format", "csv", "-f", "script.sql"];
         let mut command = place.command(&args);
-        let mut child =
-            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the command starts");
+        let mut child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the command starts");
         // A moment that differs from run to run, from before the ledger is open to mid-street.
         std::thread::sleep(Duration::from_micros(20_000 + (run as u64 * 7_919_317) % 600_000));
         child.kill().unwrap();

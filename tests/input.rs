@@ -18,7 +18,7 @@ fn bad_questions_are_refused_and_cost_nothing() {
         (&["--epsilon=-1", "-c", "SELECT COUNT(*) FROM person"], 2, "epsilon"),
         (&["--delta", "2", "-c", "SELECT COUNT(*) FROM person"], 2, "delta"),
         (&["--epsilon", "10000", "-c", "SELECT COUNT(*) FROM person"], 4, "budget"),
-        (&["-f", "nowhere.sql"], 6, "nowhere.sql"),
+        (&["-f", "nowhere.sql"], 2, "nowhere.sql"),
         (&["--population", "atlantis", "-c", "SELECT COUNT(*) FROM person"], 2, "atlantis"),
     ];
     for (args, code, word) in cases {

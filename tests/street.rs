@@ -10,8 +10,17 @@ fn gibleed() -> Option<Place> {
     let place = Place::new();
     let from = data.to_str().unwrap();
     place.done(&[
-        "extract", "--from", from, "--site", "gibleed", "--population", "town", "--policy",
-        "limited-dataset", "--out", "out",
+        "extract",
+        "--from",
+        from,
+        "--site",
+        "gibleed",
+        "--population",
+        "town",
+        "--policy",
+        "limited-dataset",
+        "--out",
+        "out",
     ]);
     place.done(&["budget", "open", "--population", "town", "--rho", "1000000", "--delta", "0.01"]);
     Some(place)
@@ -24,8 +33,10 @@ fn published_answers_come_out_exactly() {
         ("persons", "SELECT COUNT(*) AS n FROM person", "n\n2694\n"),
         (
             "persons exposed to celecoxib, by its ingredient",
-            "SELECT COUNT(DISTINCT de.person_id) AS n FROM drug_exposure de JOIN concept_ancestor ca \
-             ON de.drug_concept_id = ca.descendant_concept_id WHERE ca.ancestor_concept_id = 1118084",
+            "SELECT COUNT(DISTINCT de.person_id) AS n FROM drug_exposure de JOIN \
+             concept_ancestor ca \
+             ON de.drug_concept_id = ca.descendant_concept_id WHERE ca.ancestor_concept_id = \
+             1118084",
             "n\n1844\n",
         ),
         (
@@ -110,5 +121,7 @@ fn a_second_extract_supersedes_the_first_and_spends_the_same_account() {
     assert_eq!(place.done(&["budget", "show", "--population", "town", "--json"]), before);
     assert!(place.done(&["ledger", "log", "--json"]).contains("\"kind\":\"supersede\""));
     place.done(&["sql", "--epsilon", "1", "-c", "SELECT COUNT(*) AS n FROM person"]);
-    assert!(place.done(&["budget", "show", "--population", "town", "--json"]).contains("\"charges\":2"));
+    assert!(
+        place.done(&["budget", "show", "--population", "town", "--json"]).contains("\"charges\":2")
+    );
 }

@@ -84,7 +84,17 @@ impl Place {
     }
 
     pub(crate) fn extract(&self, from: &str, site: &str, out: &str) {
-        self.done(&["extract", "--from", from, "--site", site, "--population", "town", "--out", out]);
+        self.done(&[
+            "extract",
+            "--from",
+            from,
+            "--site",
+            site,
+            "--population",
+            "town",
+            "--out",
+            out,
+        ]);
     }
 
     /// How many charges the ledger holds, and how many releases.

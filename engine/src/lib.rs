@@ -1,11 +1,11 @@
 //! Query in, private estimates out.
 //!
 //! ```text
-//!  text ─parse▶ ParsedQuery ─bind▶ BoundQuery ─analyse▶ PrivatePlan ─price▶ PricedPlan ─charge▶ Charged
-//!                                                                                                 │
-//!  ═══════════════════════ the gate: extracts verified, charge final ═════════════════════════════▼══
-//!                                                                                          VerifiedScan
-//!  Answer ◀publish─ Answer ◀estimate─ NoisyAggregates ◀noise─ ExactAggregates ◀─aggregate──────────┘
+//!  text ─parse▶ ParsedQuery ─bind▶ BoundQuery ─analyse▶ PrivatePlan ─price▶ PricedPlan
+//!                                                                              │ charge
+//!  ══════════════ the gate: extracts verified, charge final ═══════════════════▼═════════
+//!                                                             VerifiedScan ◀─ Charged
+//!  Answer ◀publish─ Answer ◀estimate─ NoisyAggregates ◀noise─ ExactAggregates ◀┘ aggregate
 //!    └ Receipt
 //! ```
 //! [`engine::Engine::answer`] is that list, top to bottom. The engine knows no chain and no

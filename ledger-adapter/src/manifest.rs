@@ -1,4 +1,5 @@
-//! What a site says about its extract, under its signature: the public facts that analysis rests on.
+//! What a site says about its extract, under its signature: the public facts that analysis rests
+//! on.
 //!
 //! Sensitivity comes from here and from nowhere else; nothing is ever read from the records to
 //! find it. The manifest names people and places and so stays off the ledger, which holds the

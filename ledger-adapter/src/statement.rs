@@ -5,7 +5,8 @@
 //! holds digests of them and salted commitments.
 //!
 //! # Source
-//! DSSE v1.0.2 (protocol: pre-authentication encoding); in-toto Attestation Framework v1 (Statement).
+//! DSSE v1.0.2 (protocol: pre-authentication encoding); in-toto Attestation Framework v1
+//! (Statement).
 
 use std::collections::BTreeMap;
 

@@ -121,12 +121,9 @@ fn show(name: Option<&str>, context: &Context, out: &mut Output) -> Result<(), F
     let Some(balance) = balance else {
         return out.line(format_args!("population {} has no budget yet", population.name));
     };
-    let row = |what: &str, amount| vec![vec![what.to_owned()], amounts(amount, balance)].concat();
-    let rows = vec![
-        row("cap", balance.cap),
-        row("spent", balance.spent),
-        row("left", remaining(balance)),
-    ];
+    let row = |what: &str, amount| [vec![what.to_owned()], amounts(amount, balance)].concat();
+    let rows =
+        vec![row("cap", balance.cap), row("spent", balance.spent), row("left", remaining(balance))];
     let at = as_epsilon(balance.cap.rho, balance.cap).map_or(0.0, |(_, delta)| delta);
     let header = ["", "rho", "delta", &format!("epsilon at delta {}", readable(at))];
     out.line(format_args!("population {}", population.name))?;

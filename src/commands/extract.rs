@@ -15,7 +15,6 @@ use crate::home::today;
 use crate::output::{Output, remark};
 use crate::population;
 use crate::progress::bar;
-use crate::show::grid;
 
 /// Arguments of `graunt extract`.
 #[derive(Debug, clap::Args)]
@@ -146,17 +145,15 @@ fn print(built: &BuiltExtract, is_attested: bool, out: &mut Output) -> Result<()
     ))?;
     out.line(format_args!("  at   {}", built.path.display()))?;
     out.line(format_args!("  root {}", built.root))?;
-    let rows = built.report.tables.iter().map(|table| {
-        let dropped = table.rows_dropped.iter().map(|(why, rows)| format!("{rows} {why}"));
-        vec![
-            table.table.clone(),
-            table.rows_in.to_string(),
-            table.rows_out.to_string(),
-            dropped.collect::<Vec<_>>().join("; "),
-        ]
-    });
-    let header = ["table", "rows in", "rows out", "left out"].map(str::to_owned);
-    out.line(grid(&header, rows.collect(), &[false, true, true, false]))?;
+    let tables = &built.report.tables;
+    let rows_in: u64 = tables.iter().map(|table| table.rows_in).sum();
+    let rows_out: u64 = tables.iter().map(|table| table.rows_out).sum();
+    out.line(format_args!("  {} tables, {rows_in} rows in, {rows_out} rows out", tables.len()))?;
+    for table in tables {
+        for (why, rows) in &table.rows_dropped {
+            out.line(format_args!("  {}: {rows} rows left out, {why}", table.table))?;
+        }
+    }
     if let Some(old) = manifest.supersedes {
         out.line(format_args!("  replaces {old}"))?;
     }

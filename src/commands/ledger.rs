@@ -147,7 +147,9 @@ fn revoke(beginning: &str, context: &Context, out: &mut Output) -> Result<(), Fa
     let mut roots: Vec<Digest> =
         known.keys().copied().filter(|root| root.to_string().starts_with(beginning)).collect();
     // A root that only the ledger knows must be given whole.
-    if roots.is_empty() && let Ok(root) = beginning.parse() {
+    if roots.is_empty()
+        && let Ok(root) = beginning.parse()
+    {
         roots.push(root);
     }
     let [root] = roots.as_slice() else {
@@ -173,9 +175,6 @@ fn check(context: &Context, out: &mut Output) -> Result<(), Failure> {
         format!("the checkpoint is signed by {}", ledger.vkey()),
         format!("the witness {} has seen no more and no other", home.witness().display()),
     ];
-    if home.is_witness_inside() {
-        lines.push(INSIDE.to_owned());
-    }
     let mut faults = Vec::new();
     let mut count = 0;
     for population in registry.populations()?.keys() {
@@ -193,20 +192,23 @@ fn check(context: &Context, out: &mut Output) -> Result<(), Failure> {
         }
     }
     if context.json {
-        let faults = faults.iter().map(|(site, fault)| {
-            json!({"site": site, "error": fault.message()})
-        });
+        let faults =
+            faults.iter().map(|(site, fault)| json!({"site": site, "error": fault.message()}));
         out.json(&json!({
             "entries": checkpoint.size,
             "root": checkpoint.root,
             "vkey": ledger.vkey(),
             "checks": lines,
+            "witness_inside_home": home.is_witness_inside(),
             "faults": faults.collect::<Vec<_>>(),
         }))?;
     } else {
         lines.iter().try_for_each(|line| out.line(format_args!("ok  {line}")))?;
         for (site, fault) in &faults {
             out.bold_line(format_args!("bad the extract of {site}: {}", fault.message()))?;
+        }
+        if home.is_witness_inside() {
+            out.dim_line(INSIDE)?;
         }
     }
     let failed = faults.len();
@@ -225,8 +227,7 @@ fn check_extract(home: &Home, known: &Known, is_quiet: bool) -> Result<usize, Fa
     bar.set_length(files.len() as u64);
     for file in &files {
         let path = known.path.join(&file.path);
-        let untrusted =
-            |fault| LedgerError::Untrusted { place: path.display().to_string(), fault };
+        let untrusted = |fault| LedgerError::Untrusted { place: path.display().to_string(), fault };
         let bytes = fs::read(&path).map_err(|_| untrusted(Untrusted::Missing))?;
         if Leaves::of(&bytes).root() != file.blake3 {
             return Err(untrusted(Untrusted::Digest).into());

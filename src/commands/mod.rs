@@ -95,8 +95,8 @@ pub(crate) fn parse(
 /// # Errors
 /// [`Failure`].
 pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<(), Failure> {
-    let here = std::env::current_dir()
-        .map_err(Failure::store(".", "finding the working directory"))?;
+    let here =
+        std::env::current_dir().map_err(Failure::store(".", "finding the working directory"))?;
     let config = Config::load(cli.config.as_deref(), &here)?;
     let home = Home::new(cli.home.as_deref(), &config);
     let context = Context { config, home, json: cli.json, quiet: cli.quiet };

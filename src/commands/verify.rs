@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     /// Believe the keys inside the receipts, for instance of another consortium
     #[arg(long, conflicts_with_all = ["log_key", "key"])]
     self_asserted: bool,
+    /// Print one line per receipt, without the checks
+    #[arg(short, long)]
+    brief: bool,
 }
 
 /// Verifies receipts.
@@ -47,7 +50,7 @@ pub(crate) fn run(
         if context.json {
             values.push(as_json(path, &verified));
         } else {
-            print(path, &verified, out)?;
+            print(path, &verified, arguments.brief, out)?;
         }
     }
     if context.json {
@@ -93,6 +96,7 @@ fn listed(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
 fn print(
     path: &Path,
     verified: &Result<Verified, LedgerError>,
+    is_brief: bool,
     out: &mut Output,
 ) -> Result<(), Failure> {
     match verified {
@@ -100,6 +104,9 @@ fn print(
             let is_trusted = verified.is_log_trusted && verified.are_keys_trusted;
             let how = if is_trusted { "verified" } else { "verified, by keys of its own only" };
             out.bold_line(format_args!("{}: {how}", path.display()))?;
+            if is_brief {
+                return Ok(());
+            }
             verified.lines.iter().try_for_each(|line| out.line(format_args!("  ok  {line}")))
         }
         Err(error) => {

@@ -69,13 +69,12 @@ fn crate_faults(path: &str, dirs: &[&str], manifest: &Table) -> Vec<String> {
             add(format!("the version of {dependency} is the workspace's to declare"));
         }
         let Some(home) = home_of(&dependency.replace('-', "_")) else { continue };
-        let may_live = |dir: &&&str| {
-            let meets = |prefix: &&str| prefix.starts_with(**dir) || dir.starts_with(prefix);
+        let may_live = |dir: &&str| {
+            let meets = |prefix: &&str| prefix.starts_with(dir) || dir.starts_with(prefix);
             let is_within = |prefix: &&str| dir.starts_with(prefix);
-            home.under.iter().any(|prefix| meets(&prefix))
-                && !home.except.iter().any(|prefix| is_within(&prefix))
+            home.under.iter().any(meets) && !home.except.iter().any(is_within)
         };
-        if !dirs.iter().any(|dir| may_live(&dir)) {
+        if !dirs.iter().any(may_live) {
             add(format!("{dependency} is not at home here"));
         }
     }

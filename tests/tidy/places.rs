@@ -49,7 +49,7 @@ fn names_registry(line: &str) -> bool {
         let end = rest.find(|c: char| c.is_whitespace() || "\"'`<>)".contains(c));
         let address = &rest[..end.unwrap_or(rest.len())];
         let has = |part: &&str| address.contains(*part);
-        ["npm", "pypi", "python", "debian", "crates"].iter().any(|name| has(&name))
-            && ["/simple/", "/debian/", "/packages/", "/api/"].iter().any(|part| has(&part))
+        ["npm", "pypi", "python", "debian", "crates"].iter().any(has)
+            && ["/simple/", "/debian/", "/packages/", "/api/"].iter().any(has)
     })
 }

@@ -15,7 +15,7 @@ use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{
-    Aggregate, Expr, ExprSchemable, LogicalPlan, Projection, lit, when,
+    Aggregate, Expr, ExprSchemable, LogicalPlan, Projection, cast, lit, when,
 };
 
 use crate::error::{Code, Rejection};
@@ -210,54 +210,24 @@ impl Columns {
         for arg in &params.args {
             args.push(analysis.row_expr(arg, input)?);
         }
-        let label = expr.schema_name().to_string();
         let plain = params.order_by.is_empty() && params.null_treatment.is_none();
-        let released = |column: usize| ReleasedTable::column_of(index, &format!("a{column}"));
+        let asked = |argument: &Expr| Asked {
+            label: label(expr),
+            argument: argument.clone(),
+            facts: input.scope().facts(argument),
+            filter,
+            boundary: index,
+        };
         match (func.name(), args.as_slice(), params.distinct) {
             ("count", [argument], true) if input.scope().facts(argument).person => {
-                let certain = !input.scope().facts(argument).nullable;
-                let row = counted(Some(argument.clone()).filter(|_| !certain), filter);
-                Ok(released(self.add(label, row, 0, 1, 0, true)))
+                Ok(self.persons(asked(argument)))
             }
-            ("count", [argument], false) if plain => {
-                let row = counted(Some(argument.clone()), filter);
-                let upper = steps(self.rows)?;
-                Ok(released(self.add(label, row, 0, upper, 0, true)))
-            }
+            ("count", [argument], false) if plain => self.count(asked(argument)),
             ("sum", [argument], false) if plain => {
-                let facts = input.scope().facts(argument);
-                let range = bounded(&facts, argument, &label)?;
-                let value = on_grid(argument, range, filter, 0, &label)?;
-                let (lower, upper) = self.total_of(range, facts.person_total, &label)?;
                 let kind = argument.get_type(input.plan.schema()).map_err(unplanned)?;
-                let integer = kind.is_integer();
-                Ok(released(self.add(label, value, lower, upper, range.decimals, integer)))
+                self.sum(asked(argument), kind.is_integer())
             }
-            ("avg", [argument], false) if plain => {
-                let facts = input.scope().facts(argument);
-                let range = bounded(&facts, argument, &label)?;
-                let (low, high) = range.steps().ok_or_else(|| too_wide(&label))?;
-                let middle = low + (high - low) / 2;
-                let most = (high - middle).max(middle - low).max(1);
-                let most = most.checked_mul(steps(self.rows)?).ok_or_else(|| too_wide(&label))?;
-                let row = on_grid(argument, range, filter.clone(), middle, &label)?;
-                let sums = self.add(
-                    format!("{label} (centred sum)"),
-                    row,
-                    -most,
-                    most,
-                    range.decimals,
-                    false,
-                );
-                let count = counted(Some(argument.clone()), filter);
-                let upper = steps(self.rows)?;
-                let count = self.add(format!("{label} (count)"), count, 0, upper, 0, true);
-                let middle = middle as f64 / 10f64.powi(i32::from(range.decimals));
-                let count = datafusion::logical_expr::cast(released(count), DataType::Float64);
-                when(count.clone().gt(lit(0.0)), lit(middle) + released(sums) / count)
-                    .end()
-                    .map_err(unplanned)
-            }
+            ("avg", [argument], false) if plain => self.average(asked(argument)),
             ("count", _, true) => Err(Rejection::new(
                 Code::Aggregate,
                 "COUNT(DISTINCT …) of anything but the person has no rule yet",
@@ -270,6 +240,51 @@ impl Columns {
                     .hint("COUNT, SUM and AVG are answered"))
             }
         }
+    }
+
+    /// `COUNT(DISTINCT person)`: one person counts once.
+    fn persons(&mut self, asked: Asked) -> Expr {
+        let argument = Some(asked.argument).filter(|_| asked.facts.nullable);
+        let row = counted(argument, asked.filter);
+        let column = self.add(asked.label, row, (0, 1), 0, true);
+        released(asked.boundary, column)
+    }
+
+    /// `COUNT(*)` or `COUNT(x)`.
+    fn count(&mut self, asked: Asked) -> Result<Expr, Rejection> {
+        let row = counted(Some(asked.argument), asked.filter);
+        let column = self.add(asked.label, row, (0, steps(self.rows)?), 0, true);
+        Ok(released(asked.boundary, column))
+    }
+
+    fn sum(&mut self, asked: Asked, integer: bool) -> Result<Expr, Rejection> {
+        let range = asked.bounded()?;
+        let row = asked.on_grid(range, 0)?;
+        let clamp = self.total_of(range, asked.facts.person_total, &asked.label)?;
+        let column = self.add(asked.label, row, clamp, range.decimals, integer);
+        Ok(released(asked.boundary, column))
+    }
+
+    /// The middle of the range, plus the sum of differences from it over the count: half the
+    /// sensitivity of a plain sum.
+    fn average(&mut self, asked: Asked) -> Result<Expr, Rejection> {
+        let range = asked.bounded()?;
+        let wide = || too_wide(&asked.label);
+        let (low, high) = range.steps().ok_or_else(wide)?;
+        let middle = low + (high - low) / 2;
+        let most = (high - middle).max(middle - low).max(1);
+        let rows = steps(self.rows)?;
+        let most = most.checked_mul(rows).ok_or_else(wide)?;
+        let row = asked.on_grid(range, middle)?;
+        let count = counted(Some(asked.argument.clone()), asked.filter.clone());
+        let label = format!("{} (centred sum)", asked.label);
+        let sums = self.add(label, row, (-most, most), range.decimals, false);
+        let label = format!("{} (count)", asked.label);
+        let count = self.add(label, count, (0, rows), 0, true);
+        let middle = middle as f64 / 10f64.powi(i32::from(range.decimals));
+        let count = cast(released(asked.boundary, count), DataType::Float64);
+        let sums = released(asked.boundary, sums);
+        when(count.clone().gt(lit(0.0)), lit(middle) + sums / count).end().map_err(unplanned)
     }
 
     /// Clamp of one person's total: what the policy declares, or rows times the row's bounds.
@@ -293,8 +308,7 @@ impl Columns {
         &mut self,
         label: String,
         row: Expr,
-        lower: i64,
-        upper: i64,
+        (lower, upper): (i64, i64),
         decimals: u8,
         integer: bool,
     ) -> usize {
@@ -307,6 +321,12 @@ impl Columns {
         self.found.push(Contribution { label, lower, upper, decimals, integer, row });
         self.found.len() - 1
     }
+}
+
+/// The aggregate as it was written, near enough.
+fn label(expr: &Expr) -> String {
+    let shown = expr.clone().unalias_nested().data.human_display().to_string();
+    if shown.eq_ignore_ascii_case("count(1)") { "count(*)".to_owned() } else { shown }
 }
 
 /// The column that counts persons, for the threshold: an existing one, or one more.
@@ -333,32 +353,47 @@ fn counted(argument: Option<Expr>, filter: Option<Expr>) -> Expr {
     when(condition, lit(1i64)).otherwise(lit(0i64)).unwrap_or_else(|_| lit(0i64))
 }
 
-/// The row's value on the grid less `middle`, 0 where it is null or filtered out.
-fn on_grid(
-    argument: &Expr,
-    range: Range,
+/// One aggregate that is asked for.
+struct Asked {
+    label: String,
+    argument: Expr,
+    facts: Facts,
     filter: Option<Expr>,
-    middle: i64,
-    label: &str,
-) -> Result<Expr, Rejection> {
-    let value = to_grid(argument.clone(), range).ok_or_else(|| too_wide(label))?;
-    let value = if middle == 0 { value } else { value - lit(middle) };
-    let value = coalesce(vec![value, lit(0i64)]);
-    match filter {
-        Some(filter) => when(filter.is_true(), value).otherwise(lit(0i64)).map_err(unplanned),
-        None => Ok(value),
+    boundary: usize,
+}
+
+impl Asked {
+    /// The row's value on the grid less `middle`, 0 where it is null or filtered out.
+    fn on_grid(&self, range: Range, middle: i64) -> Result<Expr, Rejection> {
+        let value = to_grid(self.argument.clone(), range).ok_or_else(|| too_wide(&self.label))?;
+        let value = if middle == 0 { value } else { value - lit(middle) };
+        let value = coalesce(vec![value, lit(0i64)]);
+        match &self.filter {
+            Some(filter) => {
+                when(filter.clone().is_true(), value).otherwise(lit(0i64)).map_err(unplanned)
+            }
+            None => Ok(value),
+        }
+    }
+
+    /// The public range of the argument.
+    fn bounded(&self) -> Result<Range, Rejection> {
+        self.facts.range.ok_or_else(|| {
+            let shown = self.argument.schema_name().to_string();
+            let column = self.argument.column_refs().into_iter().next();
+            let reason = format!("{} adds up values without public bounds", self.label);
+            Rejection::new(Code::Unbounded, reason)
+                .at(column.map_or(String::new(), |column| column.name.clone()))
+                .hint(format!(
+                    "bound it: WHERE {shown} BETWEEN low AND high, or declare bounds in the policy"
+                ))
+        })
     }
 }
 
-fn bounded(facts: &Facts, argument: &Expr, label: &str) -> Result<Range, Rejection> {
-    facts.range.ok_or_else(|| {
-        let shown = argument.schema_name().to_string();
-        Rejection::new(Code::Unbounded, format!("{label} adds up values without public bounds"))
-            .at(argument.column_refs().iter().next().map_or(String::new(), |c| c.name.clone()))
-            .hint(format!(
-                "bound it: WHERE {shown} BETWEEN low AND high, or declare bounds in the policy"
-            ))
-    })
+/// A noisy column of a boundary.
+fn released(boundary: usize, column: usize) -> Expr {
+    ReleasedTable::column_of(boundary, &format!("a{column}"))
 }
 
 fn too_wide(label: &str) -> Rejection {

@@ -90,7 +90,7 @@ impl Scope<'_> {
     /// The expression over the columns of released cells; `None` if it rests on anything else.
     fn lineage(&self, expr: &Expr) -> Option<Expr> {
         let mut complete = true;
-        let done = expr.clone().unalias().transform_up(|inner| {
+        let done = expr.clone().unalias_nested().data.transform_up(|inner| {
             let Expr::Column(column) = &inner else { return Ok(Transformed::no(inner)) };
             match self.column(column).and_then(|facts| facts.lineage.clone()) {
                 Some(lineage) => Ok(Transformed::yes(lineage)),

@@ -97,49 +97,23 @@ impl Analysis<'_> {
             inner.push(of.alias(&name));
             Expr::Column(Column::from_name(name))
         };
-        let facts = args.first().map(|arg| input.scope().facts(arg)).unwrap_or_default();
-        let kind = match args.first() {
-            Some(arg) => arg.get_type(input.plan.schema()).map_err(unplanned)?,
-            None => DataType::Null,
-        };
-        let known = Facts { generalised: facts.generalised.clone(), ..Facts::default() };
         let plain = params.order_by.is_empty() && params.null_treatment.is_none();
         match (func.name(), args.as_slice(), params.distinct) {
-            ("count", [_], distinct) if plain => {
-                let params = AggregateFunctionParams { args, filter: None, distinct, ..params };
-                let counted = add(Expr::AggregateFunction(AggregateFunction { func, params }));
-                let most = i64::try_from(rows).unwrap_or(i64::MAX);
-                let range = Range::new(0.0, rows as f64, 0);
-                Ok((least(vec![counted, lit(most)]), Facts { range, ..known }))
-            }
-            ("min" | "max", [_], false) if plain => {
-                let (range, domain) = (facts.range, facts.domain);
+            ("count", [_], _) | ("min" | "max", [_], false) if plain => {
+                let facts = input.scope().facts(&args[0]);
+                let counts = func.name() == "count";
                 let params = AggregateFunctionParams { args, filter: None, ..params };
                 let value = add(Expr::AggregateFunction(AggregateFunction { func, params }));
-                Ok((value, Facts { range, domain, nullable: true, ..known }))
+                Ok(if counts { counted(value, rows, &facts) } else { extreme(value, facts) })
             }
-            ("sum", [argument], false) if plain && kind.is_integer() => {
-                let range = total(facts.range, rows);
-                Ok((add(sum(argument.clone())), Facts { range, nullable: true, ..known }))
-            }
-            ("sum", [argument], false) if plain => {
-                let (value, step) = on_grid(argument, facts.range)?;
-                let value = cast(add(sum(value)), DataType::Float64) / lit(step);
-                Ok((value, Facts { range: total(facts.range, rows), nullable: true, ..known }))
-            }
-            ("avg", [argument], false) if plain => {
-                let (value, step) = if kind.is_integer() {
-                    (argument.clone(), 1.0)
+            ("sum" | "avg", [argument], false) if plain => {
+                let facts = input.scope().facts(argument);
+                let kind = argument.get_type(input.plan.schema()).map_err(unplanned)?;
+                if func.name() == "sum" {
+                    summed(argument, &facts, kind.is_integer(), rows, &mut add)
                 } else {
-                    on_grid(argument, facts.range)?
-                };
-                let counted = add(count(value.clone()));
-                let summed = cast(add(sum(value)), DataType::Float64) / lit(step);
-                let mean =
-                    when(counted.clone().gt(lit(0i64)), summed / cast(counted, DataType::Float64));
-                let range =
-                    facts.range.and_then(|r| Range::new(r.lower, r.upper, PRODUCT_DECIMALS));
-                Ok((mean.end().map_err(unplanned)?, Facts { range, nullable: true, ..known }))
+                    averaged(argument, &facts, kind.is_integer(), &mut add)
+                }
             }
             (name, ..) => {
                 let reason = format!("{name} within a person has no rule yet");
@@ -149,6 +123,55 @@ impl Analysis<'_> {
             }
         }
     }
+}
+
+/// A count, at most the number of rows that count.
+fn counted(value: Expr, rows: u64, of: &Facts) -> (Expr, Facts) {
+    let most = i64::try_from(rows).unwrap_or(i64::MAX);
+    let range = Range::new(0.0, rows as f64, 0);
+    (least(vec![value, lit(most)]), Facts { range, ..known(of) })
+}
+
+fn extreme(value: Expr, of: Facts) -> (Expr, Facts) {
+    let kept = known(&of);
+    (value, Facts { range: of.range, domain: of.domain, nullable: true, ..kept })
+}
+
+fn summed(
+    argument: &Expr,
+    of: &Facts,
+    integer: bool,
+    rows: u64,
+    add: &mut impl FnMut(Expr) -> Expr,
+) -> Result<(Expr, Facts), Rejection> {
+    let range = of.person_total.or_else(|| total(of.range, rows));
+    let facts = Facts { range, nullable: true, ..known(of) };
+    if integer {
+        return Ok((add(sum(argument.clone())), facts));
+    }
+    let (value, step) = on_grid(argument, of.range)?;
+    Ok((cast(add(sum(value)), DataType::Float64) / lit(step), facts))
+}
+
+fn averaged(
+    argument: &Expr,
+    of: &Facts,
+    integer: bool,
+    add: &mut impl FnMut(Expr) -> Expr,
+) -> Result<(Expr, Facts), Rejection> {
+    let (value, step) =
+        if integer { (argument.clone(), 1.0) } else { on_grid(argument, of.range)? };
+    let counted = add(count(value.clone()));
+    let summed = cast(add(sum(value)), DataType::Float64) / lit(step);
+    let mean = when(counted.clone().gt(lit(0i64)), summed / cast(counted, DataType::Float64));
+    let range = of.range.and_then(|r| Range::new(r.lower, r.upper, PRODUCT_DECIMALS));
+    let facts = Facts { range, nullable: true, ..known(of) };
+    Ok((mean.end().map_err(unplanned)?, facts))
+}
+
+/// What an aggregate of a column keeps of what is known of it.
+fn known(of: &Facts) -> Facts {
+    Facts { generalised: of.generalised.clone(), ..Facts::default() }
 }
 
 fn filtered(of: Expr, filter: Option<Box<Expr>>) -> Expr {

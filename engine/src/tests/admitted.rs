@@ -38,7 +38,8 @@ const QUERIES: &[&str] = &[
     "SELECT region, SUM(CASE WHEN days > 9 THEN 1 ELSE 0 END) AS long, COUNT(*) AS n FROM visit \
      GROUP BY region ORDER BY region",
     "SELECT CASE WHEN 2020 - year_of_birth < 40 THEN 'young' ELSE 'old' END AS band, COUNT(*) AS n \
-     FROM person GROUP BY CASE WHEN 2020 - year_of_birth < 40 THEN 'young' ELSE 'old' END ORDER BY 1",
+     FROM person GROUP BY CASE WHEN 2020 - year_of_birth < 40 THEN 'young' ELSE 'old' END \
+     ORDER BY 1",
     "SELECT p.sex, COUNT(*) AS n FROM visit v JOIN person p ON v.person_id = p.person_id \
      GROUP BY p.sex ORDER BY p.sex",
     "SELECT p.sex, SUM(v.cost) AS s FROM visit v, person p WHERE v.person_id = p.person_id AND \
@@ -50,13 +51,15 @@ const QUERIES: &[&str] = &[
     "SELECT AVG(t) AS a FROM (SELECT person_id, SUM(cost) AS t FROM visit GROUP BY person_id) AS x",
     "SELECT COUNT(*) AS n FROM (SELECT person_id, COUNT(*) AS k FROM visit GROUP BY person_id \
      HAVING COUNT(*) > 2) t",
-    "SELECT COUNT(*) AS n FROM visit WHERE person_id IN (SELECT person_id FROM person WHERE sex = 'F')",
+    "SELECT COUNT(*) AS n FROM visit WHERE person_id IN (SELECT person_id FROM person WHERE \
+     sex = 'F')",
     "SELECT COUNT(*) AS n FROM person WHERE person_id NOT IN (SELECT person_id FROM visit)",
     "SELECT COUNT(*) AS n FROM visit WHERE code IN (SELECT code FROM codes WHERE chapter = 'A')",
     "WITH a AS (SELECT DISTINCT person_id FROM visit WHERE code = 1), b AS (SELECT DISTINCT \
      person_id AS other FROM visit WHERE code = 2) SELECT COUNT(DISTINCT a.person_id) AS n FROM a \
      JOIN b ON a.person_id = b.other",
-    "SELECT region, n * 2 AS twice FROM (SELECT region, COUNT(*) AS n FROM visit GROUP BY region) t \
+    "SELECT region, n * 2 AS twice FROM (SELECT region, COUNT(*) AS n FROM visit GROUP BY \
+     region) t \
      WHERE n > 5 ORDER BY twice DESC, region LIMIT 2",
     "SELECT region, COUNT(*) AS n FROM visit GROUP BY region HAVING COUNT(*) > 30 ORDER BY region",
     "SELECT COUNT(*) FILTER (WHERE days >= 10) AS n FROM visit",
@@ -68,7 +71,8 @@ const QUERIES: &[&str] = &[
     "SELECT SUM(days * 2 + 1) AS s FROM visit",
     "SELECT COUNT(*) AS n FROM visit WHERE visit_date + INTERVAL '1 month' > DATE '2021-01-01' AND \
      region ~ '^[NS]$' AND EXTRACT(MONTH FROM visit_date) < 7",
-    "SELECT COUNT(*) AS n FROM visit v JOIN visit w ON v.person_id = w.person_id AND w.visit_date - \
+    "SELECT COUNT(*) AS n FROM visit v JOIN visit w ON v.person_id = w.person_id AND \
+     w.visit_date - \
      v.visit_date = 1",
     "SELECT chapter, code FROM codes ORDER BY code, chapter",
 ];

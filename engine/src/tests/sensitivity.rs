@@ -105,78 +105,14 @@ fn visit(random: &mut TestRng) -> Visit {
 
 /// A query of the admitted grammar, with contribution bounds for some.
 fn query(random: &mut TestRng) -> (String, ContributionBounds) {
-    let (source, visit, person) = pick(
-        random,
-        &[
-            ("visit v", true, false),
-            ("person p", false, true),
-            ("visit v JOIN person p ON v.person_id = p.person_id", true, true),
-            ("person p LEFT JOIN visit v ON p.person_id = v.person_id", true, true),
-            ("visit v, person p WHERE p.person_id = v.person_id", true, true),
-            ("visit v JOIN codes c ON v.code = c.code", true, false),
-            (
-                "(SELECT person_id, region, code, cost, days, visit_date FROM visit WHERE days > 0) v",
-                true,
-                false,
-            ),
-            ("visit v JOIN visit w ON v.person_id = w.person_id AND v.days < w.days", true, false),
-            (
-                "(SELECT person_id, MAX(region) AS region, MIN(code) AS code, AVG(cost) AS cost, \
-              SUM(days) AS days, MIN(visit_date) AS visit_date FROM visit GROUP BY person_id) v",
-                true,
-                false,
-            ),
-            (
-                "(SELECT person_id, region, COUNT(*) AS code, SUM(cost) AS cost, COUNT(days) AS days, \
-              MAX(visit_date) AS visit_date FROM visit GROUP BY person_id, region) v",
-                true,
-                false,
-            ),
-            (
-                "(SELECT DISTINCT person_id, region, code, cost, days, visit_date FROM visit) v",
-                true,
-                false,
-            ),
-            ("(SELECT * FROM visit UNION ALL SELECT * FROM visit WHERE days > 3) v", true, false),
-        ],
-    );
+    let (source, visit, person) = pick(random, SOURCES);
     let mut keys: Vec<&str> = vec![];
     let mut aggregates = vec!["COUNT(*)"];
     let mut filters: Vec<&str> = vec![];
     if visit {
-        keys.extend([
-            "v.region",
-            "v.code",
-            "CASE WHEN v.days > 5 THEN 'long' WHEN v.cost IS NULL THEN 'free' ELSE 'short' END",
-            "EXTRACT(YEAR FROM v.visit_date)",
-            "v.days / 7",
-            "v.days > 2",
-            "v.days % 3",
-        ]);
-        aggregates.extend([
-            "COUNT(DISTINCT v.person_id)",
-            "COUNT(v.cost)",
-            "SUM(v.cost)",
-            "SUM(v.days)",
-            "AVG(v.cost)",
-            "SUM(v.days * 2 - 1)",
-            "SUM(CASE WHEN v.region = 'N' THEN 1 ELSE 0 END)",
-            "COUNT(*) FILTER (WHERE v.days > 0)",
-            "SUM(GREATEST(LEAST(v.cost, 50.0), 1.0))",
-            "AVG(ABS(v.days))",
-            "SUM(v.days / NULLIF(v.days, 3))",
-        ]);
-        filters.extend([
-            "v.cost > 10",
-            "v.region IN ('N', 'S')",
-            "v.days BETWEEN 0 AND 20",
-            "v.region LIKE 'N%'",
-            "v.days / (v.days - 1) > 0",
-            "v.person_id IN (SELECT person_id FROM person WHERE sex = 'F')",
-            "v.person_id NOT IN (SELECT person_id FROM visit WHERE days > 20)",
-            "v.code IN (SELECT code FROM codes WHERE chapter = 'A')",
-            "v.visit_date >= DATE '2020-06-01'",
-        ]);
+        keys.extend(VISIT_KEYS);
+        aggregates.extend(VISIT_AGGREGATES);
+        filters.extend(VISIT_FILTERS);
     }
     if person {
         keys.extend(["p.sex", "p.year_of_birth / 10", "2020 - p.year_of_birth >= 65"]);
@@ -207,3 +143,71 @@ fn query(random: &mut TestRng) -> (String, ContributionBounds) {
     };
     (sql, bounds)
 }
+
+/// Relations to ask about; whether they have a `v` of visits, and a `p` of persons.
+const SOURCES: &[(&str, bool, bool)] = &[
+    ("visit v", true, false),
+    ("person p", false, true),
+    ("visit v JOIN person p ON v.person_id = p.person_id", true, true),
+    ("person p LEFT JOIN visit v ON p.person_id = v.person_id", true, true),
+    ("visit v, person p WHERE p.person_id = v.person_id", true, true),
+    ("visit v JOIN codes c ON v.code = c.code", true, false),
+    (
+        "(SELECT person_id, region, code, cost, days, visit_date FROM visit WHERE days \
+                 > 0) v",
+        true,
+        false,
+    ),
+    ("visit v JOIN visit w ON v.person_id = w.person_id AND v.days < w.days", true, false),
+    (
+        "(SELECT person_id, MAX(region) AS region, MIN(code) AS code, AVG(cost) AS cost, \
+              SUM(days) AS days, MIN(visit_date) AS visit_date FROM visit GROUP BY person_id) v",
+        true,
+        false,
+    ),
+    (
+        "(SELECT person_id, region, COUNT(*) AS code, SUM(cost) AS cost, COUNT(days) \
+                 AS days, \
+              MAX(visit_date) AS visit_date FROM visit GROUP BY person_id, region) v",
+        true,
+        false,
+    ),
+    ("(SELECT DISTINCT person_id, region, code, cost, days, visit_date FROM visit) v", true, false),
+    ("(SELECT * FROM visit UNION ALL SELECT * FROM visit WHERE days > 3) v", true, false),
+];
+
+const VISIT_KEYS: &[&str] = &[
+    "v.region",
+    "v.code",
+    "CASE WHEN v.days > 5 THEN 'long' WHEN v.cost IS NULL THEN 'free' ELSE 'short' END",
+    "EXTRACT(YEAR FROM v.visit_date)",
+    "v.days / 7",
+    "v.days > 2",
+    "v.days % 3",
+];
+
+const VISIT_AGGREGATES: &[&str] = &[
+    "COUNT(DISTINCT v.person_id)",
+    "COUNT(v.cost)",
+    "SUM(v.cost)",
+    "SUM(v.days)",
+    "AVG(v.cost)",
+    "SUM(v.days * 2 - 1)",
+    "SUM(CASE WHEN v.region = 'N' THEN 1 ELSE 0 END)",
+    "COUNT(*) FILTER (WHERE v.days > 0)",
+    "SUM(GREATEST(LEAST(v.cost, 50.0), 1.0))",
+    "AVG(ABS(v.days))",
+    "SUM(v.days / NULLIF(v.days, 3))",
+];
+
+const VISIT_FILTERS: &[&str] = &[
+    "v.cost > 10",
+    "v.region IN ('N', 'S')",
+    "v.days BETWEEN 0 AND 20",
+    "v.region LIKE 'N%'",
+    "v.days / (v.days - 1) > 0",
+    "v.person_id IN (SELECT person_id FROM person WHERE sex = 'F')",
+    "v.person_id NOT IN (SELECT person_id FROM visit WHERE days > 20)",
+    "v.code IN (SELECT code FROM codes WHERE chapter = 'A')",
+    "v.visit_date >= DATE '2020-06-01'",
+];

@@ -4,8 +4,8 @@
 //! open ──▶ account ──charge──▶ charged ──release──▶ released        nothing is ever refunded
 //! attest ──▶ active ──supersede──▶ superseded,  active ──revoke──▶ revoked
 //! ```
-//! [`State`] is a fold of entries: no clock, no randomness, no files, no floats. Whoever replays the
-//! same entries holds the same balances, so enforcement needs no trust in whoever wrote them.
+//! [`State`] is a fold of entries: no clock, no randomness, no files, no floats. Whoever replays
+//! the same entries holds the same balances, so enforcement needs no trust in whoever wrote them.
 //! It does not know how final an entry is.
 
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -99,7 +99,15 @@ impl Demo<'_> {
         for site in ["site-1", "site-2", "site-3"] {
             let (from, out) = (format!("cohort/{site}"), format!("extracts/{site}"));
             self.step(&[
-                "extract", "--from", &from, "--site", site, "--population", NAME, "--out", &out,
+                "extract",
+                "--from",
+                &from,
+                "--site",
+                site,
+                "--population",
+                NAME,
+                "--out",
+                &out,
             ])?;
         }
         self.step(&["ledger", "log"])
@@ -111,7 +119,9 @@ impl Demo<'_> {
             self.step(&question.command())?;
         }
         self.title("Every answer left a receipt; anyone can verify it, offline")?;
-        self.step(&["verify", ".graunt/receipts"])
+        let receipt = first_receipt()?;
+        self.step(&["verify", &receipt.display().to_string()])?;
+        self.step(&["verify", "--brief", ".graunt/receipts"])
     }
 
     fn refusals(&mut self) -> Result<(), Failure> {
@@ -173,7 +183,10 @@ impl Demo<'_> {
                 "seconds": seconds,
             }));
         }
-        self.title(&format!("Done in {seconds:.1} seconds. Everything lies in {}", directory.display()))?;
+        self.title(&format!(
+            "Done in {seconds:.1} seconds. Everything lies in {}",
+            directory.display()
+        ))?;
         for (place, what) in PLACES {
             self.out.line(format_args!("  {place:<22} {what}"))?;
         }
@@ -183,19 +196,14 @@ impl Demo<'_> {
         self.out.line(format_args!("  alias graunt={}", quoted(&program)))?;
         self.out.line(format_args!("  cd {}", quoted(&arguments.dir.display().to_string())))?;
         for (command, what) in NEXT {
-            self.out.line(format_args!("  {command:<40} # {what}"))?;
+            self.out.line(format_args!("  {command:<52} # {what}"))?;
         }
         Ok(())
     }
 
-    /// Runs a command line that must succeed.
-    fn step(&mut self, words: &[&str]) -> Result<(), Failure> {
-        self.run(words)
-    }
-
     /// Runs a command line that must fail with this exit code, and tells how it did.
     fn fails(&mut self, words: &[&str], exit_code: u8) -> Result<(), Failure> {
-        match self.run(words) {
+        match self.step(words) {
             Err(failure) if failure.exit_code() == exit_code => {
                 if self.json {
                     return self.out.json(&failure.to_json());
@@ -208,7 +216,8 @@ impl Demo<'_> {
         }
     }
 
-    fn run(&mut self, words: &[&str]) -> Result<(), Failure> {
+    /// Prints a command line and runs it, as if it were typed.
+    fn step(&mut self, words: &[&str]) -> Result<(), Failure> {
         self.tell(format_args!("$ graunt {}", line(words)))?;
         // The environment must not lead elsewhere.
         let mut all = vec!["graunt", "--home", ".graunt", "--config", FILE_NAME];
@@ -327,7 +336,7 @@ const PLACES: [(&str, &str); 8] = [
 
 const NEXT: [(&str, &str); 3] = [
     ("graunt sql", "a shell; \\d lists the tables, \\? helps"),
-    ("graunt sql --quote -c 'SELECT AVG(2023 - year_of_birth) FROM person'", "cost before spending"),
+    ("graunt sql --quote -c 'SELECT COUNT(*) FROM death'", "what it would cost"),
     ("graunt ledger log", "what is on record"),
 ];
 

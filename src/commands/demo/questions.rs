@@ -28,7 +28,8 @@ GROUP BY gender_concept_id
 ORDER BY gender_concept_id",
     },
     Question {
-        title: "How common is hypertension by age? (numerator, denominator and rate from one charge)",
+        title: "How common is hypertension by age? (numerator, denominator and rate from one \
+        charge)",
         flags: &[],
         sql: "WITH hypertensive AS (
   SELECT DISTINCT person_id FROM condition_occurrence WHERE condition_concept_id = 320128
@@ -84,7 +85,8 @@ ORDER BY persons DESC
 LIMIT 8",
     },
     Question {
-        title: "How many persons with celecoxib had gastrointestinal bleeding? (a join on the person)",
+        title: "How many persons with celecoxib had gastrointestinal bleeding? (a join on the \
+        person)",
         flags: &[],
         sql: "SELECT COUNT(DISTINCT d.person_id) AS persons
 FROM drug_exposure d JOIN condition_occurrence o ON o.person_id = d.person_id
