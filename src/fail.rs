@@ -159,9 +159,9 @@ impl Failure {
             Self::Ledger(error) | Self::Extract(ExtractError::Ledger(error)) => ledger_hint(error),
             Self::Config(_) => "correct the file, or name another one with --config",
             Self::Extract(ExtractError::Exists { .. }) => "choose another directory with --out",
+            Self::Output(_) => "an answer that was paid for is also in its receipt",
             Self::Extract(ExtractError::Frame { .. } | ExtractError::Store { .. })
-            | Self::Store { .. }
-            | Self::Output(_) => "see that the disk has room and that the file may be read",
+            | Self::Store { .. } => "see that the disk has room and that the file may be read",
             Self::Extract(_) => "correct the source tables; nothing was written",
             Self::Policy(_) => "print one to start from with graunt policy safe-harbor",
             Self::Cohort(CohortError::Occupied { .. }) => "choose another directory with --out",

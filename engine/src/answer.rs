@@ -114,9 +114,8 @@ impl Answer {
         }
         let bounded = (0..self.names.len()).filter(|c| intervals && self.has_intervals(*c));
         for column in bounded {
-            let ends: [(&str, fn(Bound) -> f64); 2] =
-                [("lower", |b| b.lower), ("upper", |b| b.upper)];
-            for (which, end) in ends {
+            for which in ["lower", "upper"] {
+                let end = |bound: Bound| if which == "lower" { bound.lower } else { bound.upper };
                 let values = (0..self.len()).map(|row| self.interval(row, column).map(end));
                 let array = whole_like(self.rows.column(column), values.collect())?;
                 let name = format!("{}_{which}", self.names[column]);

@@ -1,6 +1,8 @@
 //! `graunt extract`: a site's records, de-identified, signed and attested.
 
-use std::fs;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use chrono::Utc;
@@ -134,7 +136,10 @@ fn default_place(home: &Path, site: &str) -> PathBuf {
 fn write_report(built: &BuiltExtract, path: &Path) -> Result<(), Failure> {
     let text = serde_json::to_vec_pretty(&built.report)
         .map_err(|error| Failure::Encode(Box::new(error)))?;
-    fs::write(path, text).map_err(Failure::store(path, "writing"))
+    let mut options = OpenOptions::new();
+    // Counts are facts about records: for the steward only.
+    let file = options.create(true).write(true).truncate(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(&text)).map_err(Failure::store(path, "writing"))
 }
 
 fn print(built: &BuiltExtract, is_attested: bool, out: &mut Output) -> Result<(), Failure> {

@@ -279,7 +279,7 @@ fn within_calendar(left: &Expr, right: &Expr, scope: Scope<'_>) -> Result<bool, 
         _ => false,
     };
     let (first, second) = (day(left, &kinds[0]), day(right, &kinds[1]));
-    Ok((first && second) || (first && step(right)) || (second && step(left)))
+    Ok(first && (second || step(right)) || second && step(left))
 }
 
 /// Whether an expression is the name of a unit that every date has.

@@ -70,7 +70,7 @@ impl VerifiedFile {
             source,
         })?;
         let first = from / GROUP_BYTES;
-        let whole = GROUP_BYTES as usize;
+        let whole = usize::try_from(GROUP_BYTES).unwrap_or(usize::MAX);
         for (index, group) in (first..).zip(buffer.chunks(whole)) {
             if !self.leaves.check_group(index, group) {
                 return Err(LedgerError::Untrusted {

@@ -23,7 +23,7 @@ fn removing_any_one_person_moves_no_cell_further_than_declared() {
     while asked < queries {
         let persons = database(&mut random);
         let tables = clinic(&persons);
-        let with = world(&[tables.clone()], 2);
+        let with = world(std::slice::from_ref(&tables), 2);
         let without: Vec<_> = persons
             .iter()
             .map(|p| world(&[tables.iter().map(|t| t.without(p.id)).collect()], 2))
@@ -70,7 +70,7 @@ pub(crate) fn seeded(seed: u8) -> TestRng {
 }
 
 pub(crate) fn pick<T: Clone>(random: &mut TestRng, from: &[T]) -> T {
-    let at = (random.next_u64() % from.len() as u64) as usize;
+    let at = usize::try_from(random.next_u64() % from.len() as u64).unwrap();
     from[at].clone()
 }
 
@@ -127,14 +127,14 @@ fn query(random: &mut TestRng) -> (String, ContributionBounds) {
         group.iter().enumerate().map(|(i, k)| format!("{k} AS g{i}")).collect();
     list.extend(chosen.iter().enumerate().map(|(i, a)| format!("{a} AS x{i}")));
     let mut sql = format!("SELECT {} FROM {source}", list.join(", "));
-    if !filters.is_empty() && random.next_u64() % 2 == 0 {
+    if !filters.is_empty() && random.next_u64().is_multiple_of(2) {
         let word = if source.contains(" WHERE p") { "AND" } else { "WHERE" };
         sql = format!("{sql} {word} {}", pick(random, &filters));
     }
     if !group.is_empty() {
         sql = format!("{sql} GROUP BY {}", group.join(", "));
     }
-    if random.next_u64() % 4 == 0 {
+    if random.next_u64().is_multiple_of(4) {
         sql = format!("{sql} HAVING COUNT(*) > 1");
     }
     let bounds = ContributionBounds {

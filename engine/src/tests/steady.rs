@@ -47,16 +47,24 @@ fn cells_are_equal_bit_for_bit_however_the_work_is_done() {
         })
         .collect();
     let tables = clinic(&persons);
-    let expected = cells(&world(&[tables.clone()], 4), 1);
+    let expected = cells(&world(std::slice::from_ref(&tables), 4), 1);
     assert!(expected.iter().all(|cells| !cells.is_empty()));
     for threads in [2, 8] {
-        assert_eq!(cells(&world(&[tables.clone()], 4), threads), expected, "{threads} threads");
+        assert_eq!(
+            cells(&world(std::slice::from_ref(&tables), 4), threads),
+            expected,
+            "{threads} threads"
+        );
     }
     for buckets in [1, 7] {
-        assert_eq!(cells(&world(&[tables.clone()], buckets), 2), expected, "{buckets} buckets");
+        assert_eq!(
+            cells(&world(std::slice::from_ref(&tables), buckets), 2),
+            expected,
+            "{buckets} buckets"
+        );
     }
     for batch_rows in [1, 3, 100] {
-        let world = world(&[tables.clone()], 4);
+        let world = world(std::slice::from_ref(&tables), 4);
         let state = world.engine.session.state_ref();
         let set = state
             .write()
