@@ -8,7 +8,7 @@ use ledger_adapter::cost::Cost;
 use ledger_adapter::error::LedgerError;
 
 use crate::noise::error::NoiseError;
-use crate::sql::text::Place;
+use crate::sql::text::{Place, place_of};
 
 /// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +99,14 @@ impl Rejection {
         self
     }
 
+    /// Finds the place of the named word in the query's text.
+    #[must_use]
+    pub(crate) fn placed(mut self, text: &str) -> Self {
+        let word = self.word.as_deref();
+        self.place = self.place.or_else(|| word.and_then(|word| place_of(text, word)));
+        self
+    }
+
     /// Names a word of the query that the refusal is about; its place is found later.
     #[must_use]
     pub(crate) fn at(mut self, word: impl Into<String>) -> Self {
@@ -141,8 +149,6 @@ pub enum Code {
     JoinOuter,
     /// A join of answers with the records that they came from.
     JoinReleased,
-    /// Too many declared keys.
-    Keys,
     /// LIMIT over rows of persons.
     LimitRows,
     /// An operator that has no rule.
@@ -176,7 +182,6 @@ impl fmt::Display for Code {
             Self::JoinPerson => "R-JOIN-PERSON",
             Self::JoinOuter => "R-JOIN-OUTER",
             Self::JoinReleased => "R-JOIN-RELEASED",
-            Self::Keys => "R-KEYS",
             Self::LimitRows => "R-LIMIT-ROWS",
             Self::Operator => "R-OPERATOR",
             Self::Rows => "R-ROWS",

@@ -30,16 +30,22 @@ use crate::output::Output;
 #[command(name = "graunt", version, max_term_width = 100)]
 pub(crate) struct Cli {
     /// Configuration file [default: graunt.toml, from the working directory up]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = "Everywhere", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where keys, ledger and receipts live [default: .graunt]
-    #[arg(long, global = true, value_name = "DIR", env = "GRAUNT_HOME")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Everywhere",
+        value_name = "DIR",
+        env = "GRAUNT_HOME"
+    )]
     home: Option<PathBuf>,
     /// Print JSON, one object per result; errors as one object on standard error
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Everywhere")]
     pub(crate) json: bool,
     /// Show no progress
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = "Everywhere")]
     quiet: bool,
     #[command(subcommand)]
     command: Command,
@@ -85,9 +91,13 @@ pub(crate) struct Context {
 pub(crate) fn parse(
     arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<Cli, clap::Error> {
-    let command = Cli::command().after_help(EXIT_CODES);
-    let command = command.mut_subcommands(|subcommand| subcommand.after_help(EXIT_CODES));
+    let command = with_exit_codes(Cli::command());
     Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)
+}
+
+/// Adds the exit codes to the help of a command and of all below it.
+fn with_exit_codes(command: clap::Command) -> clap::Command {
+    command.after_help(EXIT_CODES).mut_subcommands(with_exit_codes)
 }
 
 /// Does what a command line asks.

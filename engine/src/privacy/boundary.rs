@@ -104,11 +104,13 @@ impl Analysis<'_> {
             outputs.push(columns.output(self, expr, &input)?);
         }
         let mut columns = columns.found;
-        let declared = keys.iter().all(|(key, _)| key.domain.is_some());
         let single = keys.is_empty() || steady || *rows_max_of(&input) == 1;
         let cells = keys
             .iter()
             .try_fold(1u64, |cells, (key, _)| cells.checked_mul(key.domain.as_ref()?.len() as u64));
+        // Past that many cells zeros are no help: keys are shown above a threshold instead.
+        let cells = cells.filter(|cells| *cells <= CELLS_MAX);
+        let declared = cells.is_some();
         let wanted = self.bounds.groups_per_person.map_or(GROUPS_PER_PERSON, u64::from).max(1);
         let groups_max = if single { 1 } else { wanted.min(cells.unwrap_or(u64::MAX).max(1)) };
         let persons = if declared { None } else { Some(persons_column(&mut columns)) };
@@ -428,6 +430,9 @@ fn contributions(
 
 /// The person's column in the contributions.
 const PERSON: &str = "__graunt_person";
+
+/// Most cells of declared keys that are shown with their zeros.
+const CELLS_MAX: u64 = 100_000;
 
 /// Groups per person where neither the query nor the keys say: most persons have fewer distinct
 /// conditions or drugs in a year, and the noise grows with the root of it.

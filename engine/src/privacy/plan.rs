@@ -15,7 +15,6 @@ use crate::error::{Code, Rejection};
 use crate::privacy::boundary::Boundary;
 use crate::privacy::relation::{Analysis, ContributionBounds, Kind, unplanned};
 use crate::sql::bind::BoundQuery;
-use crate::sql::text::place_of;
 
 /// A query that may be answered, and how.
 #[derive(Debug)]
@@ -55,12 +54,7 @@ pub(crate) fn analyse(
     bounds: ContributionBounds,
 ) -> Result<PrivatePlan, Rejection> {
     let BoundQuery { text, plan } = bound;
-    analyse_plan(&text, plan, catalog, bounds).map_err(|mut rejection| {
-        if let Some(word) = &rejection.word {
-            rejection.place = rejection.place.or_else(|| place_of(&text, word));
-        }
-        rejection
-    })
+    analyse_plan(&text, plan, catalog, bounds).map_err(|rejection| rejection.placed(&text))
 }
 
 fn analyse_plan(

@@ -52,12 +52,13 @@ pub(crate) async fn bind(
     session: &SessionContext,
 ) -> Result<BoundQuery, Error> {
     let state = session.state();
-    let plan = state.statement_to_plan(parsed.statement).await.map_err(refusal)?;
-    let plan = state
-        .analyzer()
-        .execute_and_check(plan, state.config_options(), |_, _| {})
-        .map_err(refusal)?;
-    Ok(BoundQuery { text: parsed.text, plan })
+    let ParsedQuery { text, statement } = parsed;
+    let placed = |error| refusal(error).placed(&text);
+    let plan = state.statement_to_plan(statement).await.map_err(placed)?;
+    let analyzer = state.analyzer();
+    let plan =
+        analyzer.execute_and_check(plan, state.config_options(), |_, _| {}).map_err(placed)?;
+    Ok(BoundQuery { text, plan })
 }
 
 fn refusal(error: DataFusionError) -> Rejection {

@@ -63,7 +63,8 @@ pub(crate) fn place_of(text: &str, word: &str) -> Option<Place> {
 fn syntax(text: &str, message: &str) -> Rejection {
     let first = message.lines().next().unwrap_or_default();
     let reason = first.trim_start_matches("SQL error: ").replace("ParserError(", "");
-    let mut rejection = Rejection::new(Code::Syntax, reason.trim_end_matches(')').to_owned());
+    let reason = reason.trim_matches(|c| c == '"' || c == ')');
+    let mut rejection = Rejection::new(Code::Syntax, reason.to_owned());
     rejection.place =
         place_in(first).or(Some(Place { line: text.lines().count().max(1) as u64, column: 1 }));
     rejection

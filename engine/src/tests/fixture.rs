@@ -115,6 +115,11 @@ pub(crate) struct World {
 
 /// One site's tables under attestation, in an engine with a large budget.
 pub(crate) fn world(sites: &[Vec<Table>], buckets: usize) -> World {
+    world_on(20_000, sites, buckets)
+}
+
+/// The same on a given day; extracts expire on day 30,000.
+pub(crate) fn world_on(day: u32, sites: &[Vec<Table>], buckets: usize) -> World {
     let directory = TempDir::new().unwrap();
     let ledger = Arc::new(MemoryLedger::new().unwrap());
     let account = Digest::sha256(b"population");
@@ -138,8 +143,7 @@ pub(crate) fn world(sites: &[Vec<Table>], buckets: usize) -> World {
         ledger.attest(&Attestation { root, account, key, expires_day: 30_000 }).unwrap();
         extracts.push(VerifiedExtract::open(&site, root, &[signer.public()]).unwrap());
     }
-    let settings =
-        Settings { day: 20_000, finality: Finality::Local, threads: 2, confidence: 0.95 };
+    let settings = Settings { day, finality: Finality::Local, threads: 2, confidence: 0.95 };
     let signer = Signer::from_seed(&[9; 32]);
     let as_ledger: Arc<dyn Ledger> = Arc::clone(&ledger) as Arc<dyn Ledger>;
     let catalog = Catalog::new(extracts).unwrap();

@@ -6,7 +6,7 @@ use ledger_adapter::ledger::Ledger;
 use crate::engine::Query;
 use crate::error::{Code, Error};
 use crate::privacy::relation::ContributionBounds;
-use crate::tests::fixture::{World, block_on, clinic, world};
+use crate::tests::fixture::{World, block_on, clinic, world, world_on};
 use crate::tests::sensitivity::{database, seeded};
 
 fn ask(world: &World, sql: &str, epsilon: f64, delta: f64) -> Error {
@@ -144,4 +144,23 @@ fn a_flipped_byte_is_found_before_anything_is_charged() {
     let text = "SELECT COUNT(*) FROM person".to_owned();
     let query = Query { text, epsilon: 1.0, delta: 1e-6, bounds };
     assert!(block_on(world.engine.answer(&query)).is_ok());
+}
+
+#[test]
+fn an_expired_extract_is_not_read() {
+    let tables = clinic(&database(&mut seeded(1)));
+    let ask_on = |day| {
+        let world = world_on(day, std::slice::from_ref(&tables), 2);
+        let bounds = ContributionBounds::default();
+        let text = "SELECT COUNT(*) FROM person".to_owned();
+        let query = Query { text, epsilon: 1.0, delta: 1e-6, bounds };
+        let answer = block_on(world.engine.answer(&query)).map(|answer| answer.len());
+        let balance = world.ledger.remaining(Digest::sha256(b"population")).unwrap().unwrap();
+        (answer, balance.charges)
+    };
+    assert!(matches!(ask_on(30_000), (Ok(1), 1)));
+    let (answer, charges) = ask_on(30_001);
+    let Err(Error::Untrusted(why)) = answer else { panic!("an expired extract was read") };
+    assert!(why.to_string().contains("expired"), "{why}");
+    assert_eq!(charges, 0);
 }

@@ -44,7 +44,7 @@ fn removing_any_one_person_moves_no_cell_further_than_declared() {
 }
 
 /// Number of cells that differ; panics if one differs too far, or too many do.
-fn compare(all: &[Exact], fewer: &[Exact], about: &str) -> u64 {
+pub(crate) fn compare(all: &[Exact], fewer: &[Exact], about: &str) -> u64 {
     let mut moved = 0;
     for (a, b) in all.iter().zip(fewer) {
         assert_eq!((&a.sensitivities, a.groups_max), (&b.sensitivities, b.groups_max), "{about}");
