@@ -25,6 +25,7 @@ use crate::privacy::plan::analyse;
 use crate::privacy::price::{PricedPlan, price};
 use crate::privacy::relation::ContributionBounds;
 use crate::scan::gate::{VerifiedScan, public_tables};
+use crate::scan::public::settle;
 use crate::sql::bind::{bind, session};
 use crate::sql::text::parse;
 
@@ -138,9 +139,11 @@ impl Engine {
         if priced.plan.boundaries.is_empty() {
             return self.answer_from_public_tables(&priced).await;
         }
+        let settled = settle(&self.catalog, &priced, &self.session).await?;
         let (charged, intent, salt) = self.charge(&priced)?;
         // ═════════════════════ the gate: errors are silent, and the charge stands ═════════════
-        let scan = self.past_gate(VerifiedScan::open(&self.catalog, &priced, &charged))?;
+        let scan = VerifiedScan::open(&self.catalog, &priced, &settled, &charged);
+        let scan = self.past_gate(scan)?;
         let exact = self.aggregate(&priced, scan, &charged).await?;
         let (noisy, charged) = self.add_noise(&priced, exact, charged)?;
         let estimates = self.estimate(&priced, noisy).await?;
@@ -289,15 +292,16 @@ impl Engine {
         answer.notes = self.notes(priced, &answer);
         let predicate = ReleasePredicate {
             query: intent.query,
-            intent: intent_commitment(&intent_salt, &intent)?,
+            intent: self.past_gate(intent_commitment(&intent_salt, &intent))?,
             effects: charged.effects().to_vec(),
             table: answer.released(),
             notes: answer.notes.clone(),
             finality: charged.placed().finality,
         };
-        let release = Envelope::sign(&release_statement(predicate)?, &self.signer)?;
-        let release_salt = Digest::random()?;
-        let commitment = release_commitment(&release_salt, &release)?;
+        let statement = self.past_gate(release_statement(predicate))?;
+        let release = self.past_gate(Envelope::sign(&statement, &self.signer))?;
+        let release_salt = self.past_gate(Digest::random())?;
+        let commitment = self.past_gate(release_commitment(&release_salt, &release))?;
         let charge_index = charged.placed().index;
         let placed = self.past_gate(self.ledger.release(charged, commitment))?;
         let mut indices = vec![charge_index, placed.index];

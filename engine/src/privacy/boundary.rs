@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::{Column, ScalarValue, TableReference};
-use datafusion::functions::core::expr_fn::coalesce;
+use datafusion::functions::core::expr_fn::{coalesce, greatest};
 use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{
@@ -61,6 +61,9 @@ pub(crate) struct Contribution {
     /// Whether SQL sees whole numbers.
     pub(crate) integer: bool,
     row: Expr,
+    /// For a sum that an average is made of: the column that counts its rows. A person with more
+    /// rows than count has the sum scaled down to those that do.
+    count: Option<usize>,
 }
 
 impl Contribution {
@@ -95,6 +98,10 @@ impl Analysis<'_> {
         for (i, expr) in aggregate.group_expr.iter().enumerate() {
             let expr = self.row_expr(expr, &input)?;
             let facts = input.scope().facts(&expr);
+            if facts.person {
+                return Err(Rejection::new(Code::Rows, "the person is a key of the result")
+                    .hint("group by a property of persons, or count them"));
+            }
             steady &= facts.constant;
             keys.push((self.key(i, &expr, &facts, &input)?, expr));
         }
@@ -104,7 +111,11 @@ impl Analysis<'_> {
             outputs.push(columns.output(self, expr, &input)?);
         }
         let mut columns = columns.found;
-        let single = keys.is_empty() || steady || *rows_max_of(&input) == 1;
+        if columns.is_empty() {
+            return Err(Rejection::new(Code::Aggregate, "the groups have no aggregate")
+                .hint("add COUNT(*), or COUNT(DISTINCT person_id)"));
+        }
+        let single = keys.is_empty() || steady;
         let cells = keys
             .iter()
             .try_fold(1u64, |cells, (key, _)| cells.checked_mul(key.domain.as_ref()?.len() as u64));
@@ -174,13 +185,6 @@ impl Analysis<'_> {
     }
 }
 
-fn rows_max_of(input: &Relation) -> &u64 {
-    match &input.kind {
-        Kind::PerPerson { rows_max, .. } => rows_max,
-        _ => &u64::MAX,
-    }
-}
-
 /// Collects the noisy columns that the aggregates of one boundary need, each once.
 struct Columns {
     rows: u64,
@@ -205,12 +209,12 @@ impl Columns {
         let index = analysis.boundaries.len();
         let AggregateFunction { func, params } = &function;
         let filter = match &params.filter {
-            Some(filter) => Some(analysis.row_expr(filter, input)?),
+            Some(filter) => Some(analysis.argument(filter, input)?),
             None => None,
         };
         let mut args = Vec::with_capacity(params.args.len());
         for arg in &params.args {
-            args.push(analysis.row_expr(arg, input)?);
+            args.push(analysis.argument(arg, input)?);
         }
         let plain = params.order_by.is_empty() && params.null_treatment.is_none();
         let asked = |argument: &Expr| Asked {
@@ -279,10 +283,11 @@ impl Columns {
         let most = most.checked_mul(rows).ok_or_else(wide)?;
         let row = asked.on_grid(range, middle)?;
         let count = counted(Some(asked.argument.clone()), asked.filter.clone());
-        let label = format!("{} (centred sum)", asked.label);
-        let sums = self.add(label, row, (-most, most), range.decimals, false);
         let label = format!("{} (count)", asked.label);
         let count = self.add(label, count, (0, rows), 0, true);
+        let label = format!("{} (centred sum)", asked.label);
+        let sums = self.add(label, row, (-most, most), range.decimals, false);
+        self.found[sums].count = Some(count);
         let middle = middle as f64 / 10f64.powi(i32::from(range.decimals));
         let count = cast(released(asked.boundary, count), DataType::Float64);
         let sums = released(asked.boundary, sums);
@@ -315,12 +320,12 @@ impl Columns {
         integer: bool,
     ) -> usize {
         let same = |c: &Contribution| {
-            (&c.row, c.lower, c.upper, c.decimals) == (&row, lower, upper, decimals)
+            (&c.row, c.lower, c.upper, c.decimals, c.count) == (&row, lower, upper, decimals, None)
         };
         if let Some(index) = self.found.iter().position(same) {
             return index;
         }
-        self.found.push(Contribution { label, lower, upper, decimals, integer, row });
+        self.found.push(Contribution { label, lower, upper, decimals, integer, row, count: None });
         self.found.len() - 1
     }
 }
@@ -338,7 +343,15 @@ fn persons_column(columns: &mut Vec<Contribution>) -> usize {
         return index;
     }
     let label = "persons".to_owned();
-    columns.push(Contribution { label, lower: 0, upper: 1, decimals: 0, integer: true, row });
+    columns.push(Contribution {
+        label,
+        lower: 0,
+        upper: 1,
+        decimals: 0,
+        integer: true,
+        row,
+        count: None,
+    });
     columns.len() - 1
 }
 
@@ -423,9 +436,30 @@ fn contributions(
     let group =
         std::iter::once(column(PERSON)).chain(keys.iter().map(|(key, _)| column(&key.name)));
     let sums = (0..columns.len()).map(|i| sum(column(&format!("v{i}"))));
-    Aggregate::try_new(Arc::new(LogicalPlan::Projection(rows)), group.collect(), sums.collect())
-        .map(LogicalPlan::Aggregate)
-        .map_err(unplanned)
+    let rows = Arc::new(LogicalPlan::Projection(rows));
+    let group: Vec<Expr> = group.collect();
+    let kept = group.len();
+    let plan = Aggregate::try_new(rows, group, sums.collect()).map_err(unplanned)?;
+    let plan = LogicalPlan::Aggregate(plan);
+    let output = |i: usize| Expr::Column(Column::from(plan.schema().qualified_field(i)));
+    let scaled = columns.iter().enumerate().map(|(i, column)| match column.count {
+        Some(count) => scaled(output(kept + i), &output(kept + count), columns[count].upper),
+        None => Ok(output(kept + i)),
+    });
+    let totals = scaled.enumerate().map(|(i, total)| Ok(total?.alias(format!("t{i}"))));
+    let exprs = (0..kept).map(|i| Ok(output(i))).chain(totals).collect::<Result<_, Rejection>>()?;
+    let plan = Projection::try_new(exprs, Arc::new(plan.clone())).map_err(unplanned)?;
+    Ok(LogicalPlan::Projection(plan))
+}
+
+/// `total · rows / count` where `count` is more than `rows`, in integers, towards zero: no step of
+/// it is larger than the total was.
+fn scaled(total: Expr, count: &Expr, rows: i64) -> Result<Expr, Rejection> {
+    // Never divided by zero, in whatever order the parts are computed.
+    let by = greatest(vec![count.clone(), lit(1i64)]);
+    let (whole, rest) = (total.clone() / by.clone(), total.clone() % by.clone());
+    let fewer = whole * lit(rows) + rest * lit(rows) / by;
+    when(count.clone().gt(lit(rows)), fewer).otherwise(total).map_err(unplanned)
 }
 
 /// The person's column in the contributions.

@@ -10,14 +10,20 @@ use crate::error::{Code, Rejection};
 use crate::privacy::facts::{Facts, Scope};
 use crate::privacy::narrow::narrow;
 use crate::privacy::relation::{Analysis, Kind, Relation, column_of, unplanned};
-use crate::privacy::total::total;
 
 impl Analysis<'_> {
     pub(crate) fn join(&mut self, join: &Join) -> Result<Relation, Rejection> {
-        let left = self.relation(&join.left)?;
-        let right = self.relation(&join.right)?;
+        let mut left = self.relation(&join.left)?;
+        let mut right = self.relation(&join.right)?;
         let kind = kind(join, &left.kind, &right.kind)?;
         let private = matches!(kind, Kind::PerPerson { .. });
+        if private && matches!(left.kind, Kind::Public) {
+            left = self.settled(left, false)?;
+        }
+        if private && matches!(right.kind, Kind::Public) {
+            right = self.settled(right, false)?;
+        }
+        let released = matches!(kind, Kind::Released { .. });
         let facts = facts(join.join_type, &left, &right);
         let mut conjuncts: Vec<Expr> = join
             .on
@@ -30,9 +36,9 @@ impl Analysis<'_> {
         let scope = Scope { schema: &both, facts: &every };
         for conjunct in &mut conjuncts {
             *conjunct = if private {
-                total(&self.free_expr(conjunct)?, scope)?
+                self.person_expr(conjunct, scope)?
             } else {
-                self.free_expr(conjunct)?
+                self.free_expr(conjunct, released)?
             };
         }
         let condition = conjunction(conjuncts);

@@ -85,10 +85,10 @@ impl Analysis<'_> {
         };
         let mut args = Vec::with_capacity(params.args.len());
         for arg in &params.args {
-            args.push(self.row_expr(arg, input)?);
+            args.push(self.argument(arg, input)?);
         }
         let filter = match &params.filter {
-            Some(filter) => Some(Box::new(self.row_expr(filter, input)?)),
+            Some(filter) => Some(Box::new(self.argument(filter, input)?)),
             None => None,
         };
         let mut add = |of: Expr| -> Expr {

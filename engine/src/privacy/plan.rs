@@ -14,6 +14,7 @@ use crate::catalog::Catalog;
 use crate::error::{Code, Rejection};
 use crate::privacy::boundary::Boundary;
 use crate::privacy::relation::{Analysis, ContributionBounds, Kind, unplanned};
+use crate::privacy::settled::PublicPart;
 use crate::sql::bind::BoundQuery;
 
 /// A query that may be answered, and how.
@@ -22,6 +23,8 @@ pub(crate) struct PrivatePlan {
     pub(crate) text: String,
     /// What is counted and added up over persons; empty for a query of public tables.
     pub(crate) boundaries: Vec<Boundary>,
+    /// Public parts of the boundaries' plans, to be computed before the charge.
+    pub(crate) publics: Vec<PublicPart>,
     /// What is computed from the noisy cells; its hidden last columns number the cells.
     pub(crate) outer: LogicalPlan,
     /// The asked columns, in the asked order.
@@ -83,17 +86,19 @@ fn analyse_plan(
         .collect();
     let tables = scanned(&plan)?;
     let notes = notes(&plan, catalog, &tables)?;
-    let boundaries = analysis.boundaries;
+    let (boundaries, publics) = (analysis.boundaries, analysis.publics);
     let mut parts = vec![root.plan.display_indent().to_string()];
     for boundary in &boundaries {
         let shown = boundary.contributions.display_indent();
         let columns: Vec<_> = boundary.columns.iter().map(|c| (c.lower, c.upper)).collect();
         parts.push(format!("{shown}\n{columns:?} {}", boundary.groups_max));
     }
+    parts.extend(publics.iter().map(|part| part.plan.display_indent().to_string()));
     let bytes: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
     let digest = Digest::labelled("graunt/plan/v1", &bytes);
     let text = text.to_owned();
-    Ok(PrivatePlan { text, boundaries, outer: root.plan, output, cells, tables, notes, digest })
+    let outer = root.plan;
+    Ok(PrivatePlan { text, boundaries, publics, outer, output, cells, tables, notes, digest })
 }
 
 /// Moves the conditions of `FROM a, b WHERE …` into the joins, where the rules look for them.

@@ -20,6 +20,7 @@ use crate::error::{Code, Rejection};
 use crate::privacy::boundary::Boundary;
 use crate::privacy::facts::{Facts, Scope};
 use crate::privacy::narrow::narrow;
+use crate::privacy::settled::{PublicPart, has_subquery};
 
 /// Contribution bounds that the query gives instead of the policy's.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -71,12 +72,14 @@ pub(crate) struct Analysis<'a> {
     pub(crate) bounds: ContributionBounds,
     /// The private aggregates found so far; each is noised on its own.
     pub(crate) boundaries: Vec<Boundary>,
+    /// Public parts, to be computed before the charge.
+    pub(crate) publics: Vec<PublicPart>,
     hidden: usize,
 }
 
 impl<'a> Analysis<'a> {
     pub(crate) const fn new(catalog: &'a Catalog, bounds: ContributionBounds) -> Self {
-        Self { catalog, bounds, boundaries: Vec::new(), hidden: 0 }
+        Self { catalog, bounds, boundaries: Vec::new(), publics: Vec::new(), hidden: 0 }
     }
 
     /// The privacy type of `plan`, and the plan that computes it.
@@ -91,7 +94,12 @@ impl<'a> Analysis<'a> {
             LogicalPlan::SubqueryAlias(alias) => self.alias(alias),
             LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
-            LogicalPlan::Subquery(subquery) => self.relation(&subquery.subquery),
+            LogicalPlan::Subquery(subquery) if subquery.outer_ref_columns.is_empty() => {
+                self.relation(&subquery.subquery)
+            }
+            LogicalPlan::Subquery(_) => {
+                Err(Rejection::new(Code::Subquery, "LATERAL has no rule yet").at("LATERAL"))
+            }
             LogicalPlan::Union(union) => self.union(plan, union),
             LogicalPlan::Distinct(distinct) => self.distinct(plan, distinct),
             LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => Ok(public(plan.clone())),
@@ -105,6 +113,11 @@ impl<'a> Analysis<'a> {
             }
             LogicalPlan::Limit(limit) => {
                 let input = self.relation(&limit.input)?;
+                let mut limits = limit.skip.iter().chain(&limit.fetch);
+                if limits.any(|expr| has_subquery(expr)) {
+                    let reason = "a LIMIT that is computed has no rule";
+                    return Err(Rejection::new(Code::Operator, reason).at("LIMIT"));
+                }
                 match input.kind {
                     Kind::PerPerson { .. } => Err(Rejection::new(
                         Code::LimitRows,
@@ -330,14 +343,16 @@ impl<'a> Analysis<'a> {
                 facts.extend(input.facts);
                 plans.push(input.plan);
             } else {
-                let exprs = columns_of(&input.plan, visible);
+                // By name: after a join, threaded columns stand between the others.
+                let exprs =
+                    original.schema().iter().map(|c| Expr::Column(Column::from(c))).collect();
                 let stripped = Projection::try_new(exprs, Arc::new(input.plan));
                 plans.push(LogicalPlan::Projection(stripped.map_err(unplanned)?));
             }
         }
         let mut exprs = Vec::new();
         for expr in plan.expressions() {
-            exprs.push(self.free_expr(&expr)?);
+            exprs.push(self.free_expr(&expr, released)?);
         }
         let rebuilt = plan.with_new_exprs(exprs, plans).map_err(unplanned)?;
         let rebuilt = rebuilt.recompute_schema().map_err(unplanned)?;

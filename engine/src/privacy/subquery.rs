@@ -8,28 +8,46 @@ use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan, Projection, Subquery};
 
 use crate::error::{Code, Rejection};
+use crate::privacy::facts::Scope;
 use crate::privacy::relation::{Analysis, Kind, Relation, column_of, columns_of, unplanned};
+use crate::privacy::settled::has_subquery;
 use crate::privacy::total::total;
 
 impl Analysis<'_> {
     /// An expression over the rows of `input`: made total if they are persons' rows.
     pub(crate) fn row_expr(&mut self, expr: &Expr, input: &Relation) -> Result<Expr, Rejection> {
         match input.kind {
-            Kind::PerPerson { .. } => {
-                let expr = self.with_subqueries(expr, false)?;
-                total(&expr, input.scope())
-            }
-            _ => self.free_expr(expr),
+            Kind::PerPerson { .. } => self.person_expr(expr, input.scope()),
+            Kind::Public => self.free_expr(expr, false),
+            Kind::Released { .. } => self.free_expr(expr, true),
         }
     }
 
+    /// An expression over persons' rows.
+    pub(crate) fn person_expr(&mut self, expr: &Expr, scope: Scope<'_>) -> Result<Expr, Rejection> {
+        let expr = self.with_subqueries(expr, Around::Persons)?;
+        total(&expr, scope)
+    }
+
+    /// An argument of an aggregate over persons' rows; it has no subquery.
+    pub(crate) fn argument(&mut self, expr: &Expr, input: &Relation) -> Result<Expr, Rejection> {
+        if has_subquery(expr) {
+            return Err(Rejection::new(
+                Code::Subquery,
+                "a subquery within an aggregate has no rule",
+            )
+            .hint("put it into WHERE, or into a subquery below the aggregate"));
+        }
+        self.row_expr(expr, input)
+    }
+
     /// An expression over public or released rows.
-    pub(crate) fn free_expr(&mut self, expr: &Expr) -> Result<Expr, Rejection> {
-        self.with_subqueries(expr, true)
+    pub(crate) fn free_expr(&mut self, expr: &Expr, released: bool) -> Result<Expr, Rejection> {
+        self.with_subqueries(expr, if released { Around::Released } else { Around::Public })
     }
 
     /// Analyses the subqueries within an expression and puts their rewritten plans in place.
-    fn with_subqueries(&mut self, expr: &Expr, released: bool) -> Result<Expr, Rejection> {
+    fn with_subqueries(&mut self, expr: &Expr, around: Around) -> Result<Expr, Rejection> {
         let mut refused = None;
         let done = expr.clone().transform_up(|expr| {
             let (Expr::ScalarSubquery(subquery)
@@ -38,7 +56,8 @@ impl Analysis<'_> {
             else {
                 return Ok(Transformed::no(expr));
             };
-            match self.subquery(subquery, released) {
+            let single = matches!(expr, Expr::ScalarSubquery(_));
+            match self.subquery(subquery, around, single) {
                 Ok(plan) => Ok(Transformed::yes(replaced(expr, plan))),
                 Err(rejection) => {
                     refused = Some(rejection);
@@ -53,7 +72,12 @@ impl Analysis<'_> {
         }
     }
 
-    fn subquery(&mut self, subquery: &Subquery, released: bool) -> Result<LogicalPlan, Rejection> {
+    fn subquery(
+        &mut self,
+        subquery: &Subquery,
+        around: Around,
+        single: bool,
+    ) -> Result<LogicalPlan, Rejection> {
         if !subquery.outer_ref_columns.is_empty() {
             return Err(Rejection::new(Code::Subquery, "a correlated subquery has no rule yet")
                 .hint("write it as a join on the person, or as person IN (SELECT person …)"));
@@ -61,15 +85,16 @@ impl Analysis<'_> {
         let visible = subquery.subquery.schema().fields().len();
         let inner = self.relation(&subquery.subquery)?;
         match inner.kind {
+            Kind::Public if around == Around::Persons => Ok(self.settled(inner, single)?.plan),
             Kind::Public => Ok(inner.plan),
-            Kind::Released { .. } if released => {
+            Kind::Released { .. } if around == Around::Released => {
                 let exprs = columns_of(&inner.plan, visible);
                 let plan = Projection::try_new(exprs, Arc::new(inner.plan)).map_err(unplanned)?;
                 Ok(LogicalPlan::Projection(plan))
             }
             Kind::Released { .. } => Err(Rejection::new(
                 Code::JoinReleased,
-                "records are compared with an answer that was made from records",
+                "an answer that was made from records is used before the records are aggregated",
             )
             .hint("ask for the answer first, then write its value into the second query")),
             Kind::PerPerson { .. } => Err(Rejection::new(
@@ -118,6 +143,14 @@ impl Analysis<'_> {
         let join = semi_join(input.plan, LogicalPlan::SubqueryAlias(inner), on, kind)?;
         Ok((Relation { plan: join, facts: input.facts, kind: input.kind }, true))
     }
+}
+
+/// Whose rows an expression is over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Around {
+    Persons,
+    Public,
+    Released,
 }
 
 fn semi_join(

@@ -11,11 +11,14 @@ use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::functions::core::expr_fn::nullif;
-use datafusion::logical_expr::expr::{BinaryExpr, Cast, Like, ScalarFunction, TryCast};
+use datafusion::functions::unicode::expr_fn::left as left_of;
+use datafusion::logical_expr::expr::{BinaryExpr, Cast, ScalarFunction, TryCast};
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator, lit, when};
 
 use crate::error::{Code, Rejection};
+use crate::privacy::calendar::{self, Arithmetic};
 use crate::privacy::facts::{Scope, compares};
+use crate::privacy::pattern::{check_like, check_match, is_regular};
 
 /// Rewrites `expr` so that it cannot fail for any row.
 ///
@@ -53,7 +56,6 @@ fn check(expr: &Expr, scope: Scope<'_>) -> Result<TreeNodeRecursion, Rejection> 
     let jump = match expr {
         Expr::Alias(_)
         | Expr::Column(_)
-        | Expr::Literal(..)
         | Expr::Not(_)
         | Expr::IsNotNull(_)
         | Expr::IsNull(_)
@@ -70,10 +72,19 @@ fn check(expr: &Expr, scope: Scope<'_>) -> Result<TreeNodeRecursion, Rejection> 
         | Expr::BinaryExpr(_) => TreeNodeRecursion::Continue,
         Expr::Cast(cast) => castable(&cast.expr, cast.field.data_type(), scope)?,
         Expr::TryCast(cast) => castable(&cast.expr, cast.field.data_type(), scope)?,
-        Expr::Like(like) => pattern(like)?,
+        Expr::Like(like) => {
+            check_like(like)?;
+            TreeNodeRecursion::Continue
+        }
+        Expr::Literal(value, _) if calendar::is_beyond(value) => {
+            return Err(Rejection::new(Code::Type, format!("{value} is beyond the calendar"))
+                .hint("dates are from 1850-01-01 to 2150-12-31"));
+        }
         Expr::ScalarFunction(function) => listed(function)?,
         // Only subqueries of public tables get here; the operator's rule has looked at them.
-        Expr::InSubquery(_) | Expr::ScalarSubquery(_) => TreeNodeRecursion::Continue,
+        Expr::InSubquery(_) | Expr::ScalarSubquery(_) | Expr::Literal(..) => {
+            TreeNodeRecursion::Continue
+        }
         Expr::AggregateFunction(function) => {
             let name = function.func.name().to_owned();
             return Err(Rejection::new(Code::Aggregate, format!("{name} is nested here")).at(name));
@@ -91,13 +102,7 @@ fn check(expr: &Expr, scope: Scope<'_>) -> Result<TreeNodeRecursion, Rejection> 
 }
 
 fn castable(from: &Expr, to: &DataType, scope: Scope<'_>) -> Result<TreeNodeRecursion, Rejection> {
-    let from_kind = type_of(from, scope)?;
     let plain = match to {
-        // A number taken for a date may be any day at all, and date arithmetic would fail.
-        DataType::Date32 | DataType::Timestamp(..) => {
-            from_kind.is_string() || from_kind.is_temporal() || from_kind.is_null()
-        }
-        DataType::Interval(_) => matches!(from, Expr::Literal(..)),
         DataType::Float32
         | DataType::Float64
         | DataType::Utf8
@@ -105,7 +110,7 @@ fn castable(from: &Expr, to: &DataType, scope: Scope<'_>) -> Result<TreeNodeRecu
         | DataType::LargeUtf8
         | DataType::Boolean
         | DataType::Null => true,
-        other => other.is_integer(),
+        other => other.is_integer() || calendar::castable(from, &type_of(from, scope)?, other),
     };
     if plain {
         return Ok(TreeNodeRecursion::Continue);
@@ -114,29 +119,19 @@ fn castable(from: &Expr, to: &DataType, scope: Scope<'_>) -> Result<TreeNodeRecu
         .hint("cast to BIGINT, DOUBLE, VARCHAR, BOOLEAN or DATE"))
 }
 
-fn pattern(like: &Like) -> Result<TreeNodeRecursion, Rejection> {
-    if matches!(*like.pattern, Expr::Literal(..)) {
-        return Ok(TreeNodeRecursion::Continue);
-    }
-    Err(Rejection::new(Code::Function, "a pattern that differs from row to row may be no pattern")
-        .at("LIKE")
-        .hint("write the pattern as text"))
-}
-
 fn listed(function: &ScalarFunction) -> Result<TreeNodeRecursion, Rejection> {
     let name = function.name();
-    let constant = |i: usize| function.args.get(i).is_none_or(|a| matches!(a, Expr::Literal(..)));
-    let natural = |i: usize| {
-        function.args.get(i).is_none_or(
-            |argument| matches!(argument, Expr::Literal(ScalarValue::Int64(Some(n)), _) if *n >= 0),
-        )
-    };
+    let number = |i: usize| function.args.get(i).map(|argument| literal(argument));
+    let natural =
+        |i: usize| number(i).is_none_or(|n| n.is_some_and(|n| n >= 0.0 && n.fract() == 0.0));
     let admitted = TOTAL.contains(&name)
         || match name {
-            "date_part" | "date_trunc" => function.args.first().is_some_and(is_calendar_unit),
+            "date_part" | "date_trunc" => function.args.first().is_some_and(calendar::is_unit),
             "regexp_like" => function.args.len() == 2 && is_regular(&function.args[1]),
             "substr" | "left" | "right" => natural(1) && natural(2),
-            "round" => constant(1),
+            "round" => number(1).is_none_or(|n| n.is_some_and(|n| n.abs() <= 15.0)),
+            // Zero to a negative power fails.
+            "power" => number(1).is_some_and(|n| n.is_some_and(|n| n >= 0.0)),
             _ => false,
         };
     if admitted {
@@ -151,17 +146,32 @@ fn rewrite(expr: Expr, scope: Scope<'_>) -> Result<Expr, Rejection> {
     match expr {
         Expr::Cast(Cast { expr, field }) => {
             if let Expr::Literal(value, _) = expr.as_ref() {
-                return value.cast_to(field.data_type()).map(lit).map_err(|_| {
+                let cast = value.cast_to(field.data_type()).ok();
+                return cast.filter(|cast| !calendar::is_beyond(cast)).map(lit).ok_or_else(|| {
                     Rejection::new(Code::Type, format!("{value} is not a {}", field.data_type()))
                 });
             }
             let field = Field::new(field.name(), field.data_type().clone(), true);
-            Ok(Expr::TryCast(TryCast { expr, field: field.into() }))
+            tried(TryCast { expr, field: field.into() }, scope)
         }
+        Expr::TryCast(cast) => tried(cast, scope),
+        // The least integer has no negative.
+        Expr::Negative(inner) => Ok(match least(&type_of(&inner, scope)?) {
+            Some(least) => Expr::Negative(Box::new(nullif(*inner, least))),
+            None => Expr::Negative(inner),
+        }),
         Expr::BinaryExpr(binary) => arithmetic(binary, scope),
         Expr::ScalarFunction(function) => applied(function, scope),
         other => Ok(other),
     }
+}
+
+/// A cast that yields null where it cannot be made, and keeps to the calendar.
+fn tried(cast: TryCast, scope: Scope<'_>) -> Result<Expr, Rejection> {
+    let text = type_of(&cast.expr, scope)?.is_string();
+    let dated = *cast.field.data_type() == DataType::Date32;
+    let cast = Expr::TryCast(cast);
+    if text && dated { calendar::kept_within(cast) } else { Ok(cast) }
 }
 
 fn arithmetic(binary: BinaryExpr, scope: Scope<'_>) -> Result<Expr, Rejection> {
@@ -174,9 +184,19 @@ fn arithmetic(binary: BinaryExpr, scope: Scope<'_>) -> Result<Expr, Rejection> {
             }
         }
     }
-    if matches!(op, Operator::Plus | Operator::Minus) && !within_calendar(&left, &right, scope)? {
-        return Err(Rejection::new(Code::Function, "this date arithmetic may leave the calendar")
-            .hint("add to a date column at most a century, or subtract two date columns"));
+    if matches!(op, Operator::Plus | Operator::Minus) {
+        let kinds = (type_of(&left, scope)?, type_of(&right, scope)?);
+        match calendar::arithmetic((&left, &kinds.0), (&right, &kinds.1)) {
+            Arithmetic::Undated | Arithmetic::Days => {}
+            Arithmetic::Moved => {
+                return calendar::kept_within(Expr::BinaryExpr(BinaryExpr::new(left, op, right)));
+            }
+            Arithmetic::Unknown => {
+                let reason = "this date arithmetic may leave the calendar";
+                return Err(Rejection::new(Code::Function, reason)
+                    .hint("add to a date at most a century, or subtract two dates"));
+            }
+        }
     }
     match op {
         Operator::Divide | Operator::Modulo => {
@@ -192,35 +212,20 @@ fn arithmetic(binary: BinaryExpr, scope: Scope<'_>) -> Result<Expr, Rejection> {
             };
             Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(dividend), op, Box::new(divisor))))
         }
-        Operator::BitwiseShiftLeft | Operator::BitwiseShiftRight | Operator::StringConcat => {
-            Ok(Expr::BinaryExpr(BinaryExpr::new(left, op, right)))
+        Operator::StringConcat => {
+            // Text that doubles from step to step would fill the memory.
+            Ok(left_of(Expr::BinaryExpr(BinaryExpr::new(left, op, right)), lit(TEXT_MAX)))
         }
         _ if compares(op)
             || op.is_logic_operator()
             || matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply)
             || matches!(op, Operator::BitwiseAnd | Operator::BitwiseOr | Operator::BitwiseXor) =>
         {
-            regular(&op, &right)?;
+            check_match(op, &right)?;
             Ok(Expr::BinaryExpr(BinaryExpr::new(left, op, right)))
         }
         other => Err(Rejection::new(Code::Function, format!("operator {other} has no rule"))),
     }
-}
-
-/// A regular expression must be written out: a text that is none would fail.
-fn regular(op: &Operator, pattern: &Expr) -> Result<(), Rejection> {
-    let matching = matches!(
-        op,
-        Operator::RegexMatch
-            | Operator::RegexIMatch
-            | Operator::RegexNotMatch
-            | Operator::RegexNotIMatch
-    );
-    if matching && !is_regular(pattern) {
-        let reason = "the pattern is no regular expression that is written out";
-        return Err(Rejection::new(Code::Function, reason).hint("write the pattern as text"));
-    }
-    Ok(())
 }
 
 fn applied(function: ScalarFunction, scope: Scope<'_>) -> Result<Expr, Rejection> {
@@ -240,13 +245,9 @@ fn applied(function: ScalarFunction, scope: Scope<'_>) -> Result<Expr, Rejection
                 args[0] = nullif(args[0].clone(), least);
             }
         }
-        "date_trunc" if !matches!(args.get(1), Some(Expr::Column(_))) => {
-            return Err(Rejection::new(
-                Code::Function,
-                "DATE_TRUNC of a computed date has no rule",
-            )
-            .at("date_trunc")
-            .hint("truncate the column itself"));
+        "concat" => {
+            let joined = Expr::ScalarFunction(ScalarFunction { func, args });
+            return Ok(left_of(joined, lit(TEXT_MAX)));
         }
         _ => {}
     }
@@ -257,45 +258,18 @@ fn type_of(expr: &Expr, scope: Scope<'_>) -> Result<DataType, Rejection> {
     expr.get_type(scope.schema).map_err(|error| Rejection::new(Code::Type, error.strip_backtrace()))
 }
 
-/// Whether a sum or difference stays within what dates can hold: columns are within three
-/// centuries, so they may be moved by one, once, and compared with one another.
-fn within_calendar(left: &Expr, right: &Expr, scope: Scope<'_>) -> Result<bool, Rejection> {
-    let kinds = [type_of(left, scope)?, type_of(right, scope)?];
-    if !kinds.iter().any(DataType::is_temporal) {
-        return Ok(true);
+/// The number that an expression is, under casts.
+fn literal(expr: &Expr) -> Option<f64> {
+    match expr {
+        Expr::Literal(value, _) => match value.cast_to(&DataType::Float64).ok()? {
+            ScalarValue::Float64(number) => number,
+            _ => None,
+        },
+        Expr::Cast(cast) => literal(&cast.expr),
+        Expr::TryCast(cast) => literal(&cast.expr),
+        Expr::Negative(inner) => literal(inner).map(|number| -number),
+        _ => None,
     }
-    let day = |expr: &Expr, kind: &DataType| {
-        let plain = matches!(expr.clone().unalias(), Expr::Column(_) | Expr::Literal(..));
-        plain && *kind == DataType::Date32
-    };
-    let step = |expr: &Expr| match expr {
-        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(by)), _) => {
-            by.months.unsigned_abs() <= 1_200
-                && by.days.unsigned_abs() <= 36_600
-                && by.nanoseconds == 0
-        }
-        Expr::Literal(ScalarValue::Int64(Some(days)), _) => days.unsigned_abs() <= 36_600,
-        Expr::Literal(ScalarValue::Int32(Some(days)), _) => days.unsigned_abs() <= 36_600,
-        _ => false,
-    };
-    let (first, second) = (day(left, &kinds[0]), day(right, &kinds[1]));
-    Ok(first && (second || step(right)) || second && step(left))
-}
-
-/// Whether an expression is the name of a unit that every date has.
-fn is_calendar_unit(expr: &Expr) -> bool {
-    let Expr::Literal(value, _) = expr else { return false };
-    let Some(Some(unit)) = value.try_as_str() else { return false };
-    let unit = unit.to_ascii_lowercase();
-    ["year", "quarter", "month", "week", "day", "dow", "doy"].contains(&unit.as_str())
-}
-
-/// Whether an expression is a regular expression, written out; one that is none would fail for
-/// the first row that it meets.
-fn is_regular(expr: &Expr) -> bool {
-    let Expr::Literal(value, _) = expr else { return false };
-    let Some(Some(pattern)) = value.try_as_str() else { return false };
-    regex::Regex::new(pattern).is_ok()
 }
 
 fn zero(kind: &DataType) -> Option<Expr> {
@@ -311,6 +285,9 @@ fn least(kind: &DataType) -> Option<Expr> {
         _ => return None,
     })
 }
+
+/// Longest text that is put together, in characters.
+const TEXT_MAX: i64 = 4_096;
 
 /// Functions that yield a value or null for every argument of their types. Date arithmetic is
 /// total because the scan keeps dates within three centuries.
@@ -334,7 +311,6 @@ const TOTAL: &[&str] = &[
     "ltrim",
     "nullif",
     "nvl",
-    "power",
     "rtrim",
     "signum",
     "sqrt",

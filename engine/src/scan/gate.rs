@@ -1,10 +1,8 @@
 //! The gate: past it people's records are read. Only a charge opens it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::catalog::TableProvider;
 use datafusion::common::tree_node::Transformed;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result as PlanResult;
@@ -15,11 +13,12 @@ use ledger_adapter::manifest::Rows;
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::privacy::price::PricedPlan;
+use crate::scan::public::Tables;
 use crate::scan::table::BucketTable;
 
 /// The verified files of the tables that a charged query reads, bucket by bucket.
 pub(crate) struct VerifiedScan {
-    buckets: Vec<BTreeMap<String, Arc<dyn TableProvider>>>,
+    buckets: Vec<Tables>,
 }
 
 impl fmt::Debug for VerifiedScan {
@@ -29,17 +28,25 @@ impl fmt::Debug for VerifiedScan {
 }
 
 impl VerifiedScan {
-    /// Opens the tables of `priced`. That the charge is asked for is the point: it is what makes
+    /// Opens the tables of `priced`, beside its `settled` public parts. That the charge is asked for is the point: it is what makes
     /// reading allowed.
     ///
     /// # Errors
     /// [`Error::Untrusted`] if a file is missing or has another length than attested.
-    pub(crate) fn open(catalog: &Catalog, priced: &PricedPlan, _: &Charged) -> Result<Self, Error> {
+    pub(crate) fn open(
+        catalog: &Catalog,
+        priced: &PricedPlan,
+        settled: &Tables,
+        _: &Charged,
+    ) -> Result<Self, Error> {
         let count = usize::try_from(catalog.buckets())
             .map_err(|_| Error::Internal("the number of buckets does not fit"))?;
-        let buckets = (0..count)
-            .map(|bucket| tables(catalog, priced, bucket, true))
-            .collect::<Result<_, _>>()?;
+        let mut buckets = Vec::with_capacity(count);
+        for bucket in 0..count {
+            let mut opened = tables(catalog, priced, bucket, true)?;
+            opened.extend(settled.iter().map(|(name, table)| (name.clone(), Arc::clone(table))));
+            buckets.push(opened);
+        }
         Ok(Self { buckets })
     }
 
@@ -61,10 +68,7 @@ impl VerifiedScan {
 ///
 /// # Errors
 /// [`Error::Untrusted`] if a file is missing or has another length than attested.
-pub(crate) fn public_tables(
-    catalog: &Catalog,
-    priced: &PricedPlan,
-) -> Result<BTreeMap<String, Arc<dyn TableProvider>>, Error> {
+pub(crate) fn public_tables(catalog: &Catalog, priced: &PricedPlan) -> Result<Tables, Error> {
     tables(catalog, priced, 0, false)
 }
 
@@ -73,8 +77,8 @@ fn tables(
     priced: &PricedPlan,
     bucket: usize,
     private: bool,
-) -> Result<BTreeMap<String, Arc<dyn TableProvider>>, Error> {
-    let mut opened: BTreeMap<String, Arc<dyn TableProvider>> = BTreeMap::new();
+) -> Result<Tables, Error> {
+    let mut opened = Tables::new();
     for spec in priced.plan.tables.iter().filter_map(|name| catalog.table(name)) {
         if private || spec.rows == Rows::Public {
             opened.insert(spec.name.clone(), Arc::new(BucketTable::open(catalog, spec, bucket)?));
@@ -87,10 +91,7 @@ fn tables(
 ///
 /// # Errors
 /// A planning error, which is ours.
-pub(crate) fn over(
-    plan: &LogicalPlan,
-    tables: &BTreeMap<String, Arc<dyn TableProvider>>,
-) -> PlanResult<LogicalPlan> {
+pub(crate) fn over(plan: &LogicalPlan, tables: &Tables) -> PlanResult<LogicalPlan> {
     let done = plan.clone().transform_up_with_subqueries(|node| {
         let LogicalPlan::TableScan(mut scan) = node else { return Ok(Transformed::no(node)) };
         match tables.get(scan.table_name.table()) {

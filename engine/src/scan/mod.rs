@@ -3,4 +3,5 @@
 pub mod extract;
 pub(crate) mod file;
 pub(crate) mod gate;
+pub(crate) mod public;
 pub(crate) mod table;

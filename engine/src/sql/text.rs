@@ -38,6 +38,11 @@ pub(crate) fn parse(text: &str) -> Result<ParsedQuery, Rejection> {
         return Err(Rejection::new(Code::Statement, "the text holds no statement")
             .hint("for instance SELECT COUNT(*) FROM person"));
     };
+    if let Some(place) = place_of(text, "TABLESAMPLE") {
+        let mut rejection = Rejection::new(Code::Operator, "TABLESAMPLE has no rule");
+        rejection.place = Some(place);
+        return Err(rejection);
+    }
     match &statement {
         Statement::Statement(inner) if matches!(**inner, ast::Statement::Query(_)) => {
             Ok(ParsedQuery { text: text.to_owned(), statement })

@@ -33,6 +33,7 @@ use crate::error::Error;
 use crate::privacy::relation::ContributionBounds;
 use crate::scan::extract::VerifiedExtract;
 use crate::scan::gate::VerifiedScan;
+use crate::scan::public::settle;
 
 /// A table of a test: its shape, and its rows over all persons.
 #[derive(Clone)]
@@ -234,8 +235,9 @@ pub(crate) fn exact(
         let engine = &world.engine;
         let priced = engine.plan(&query).await?;
         engine.check(&priced)?;
+        let settled = settle(engine.catalog(), &priced, &engine.session).await?;
         let (charged, _, _) = engine.charge(&priced)?;
-        let scan = VerifiedScan::open(engine.catalog(), &priced, &charged)?;
+        let scan = VerifiedScan::open(engine.catalog(), &priced, &settled, &charged)?;
         let choice = Digest::sha256(b"fixed");
         let exact = aggregate::run(&priced, scan, &engine.session, choice, threads).await.unwrap();
         let boundaries = priced.plan.boundaries.iter().zip(exact);

@@ -1,0 +1,73 @@
+//! Public parts of a query, computed before the charge.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::catalog::{MemTable, TableProvider};
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::SessionContext;
+use datafusion::physical_plan::execute_stream;
+use futures::StreamExt;
+
+use crate::catalog::Catalog;
+use crate::error::{Code, Error, Rejection};
+use crate::privacy::price::PricedPlan;
+use crate::privacy::settled::PublicPart;
+use crate::scan::gate::{over, public_tables};
+
+/// Tables by name, to be put in the place of declared ones.
+pub(crate) type Tables = BTreeMap<String, Arc<dyn TableProvider>>;
+
+/// Computes the public parts of a plan.
+///
+/// # Errors
+/// [`Error::Rejected`] if one fails or is too large; [`Error::Untrusted`] if a public file is
+/// missing.
+pub(crate) async fn settle(
+    catalog: &Catalog,
+    priced: &PricedPlan,
+    session: &SessionContext,
+) -> Result<Tables, Error> {
+    let sources = public_tables(catalog, priced)?;
+    let mut tables = Tables::new();
+    for (index, part) in priced.plan.publics.iter().enumerate() {
+        let table = compute(part, &sources, session).await.map_err(|error| {
+            Rejection::new(Code::Type, format!("a public part fails: {}", error.strip_backtrace()))
+        })?;
+        let Some(table) = table else {
+            let reason = "a public part has too many rows";
+            return Err(Rejection::new(Code::Operator, reason)
+                .hint("filter the public tables within the subquery")
+                .into());
+        };
+        tables.insert(PublicPart::name(index), table);
+    }
+    Ok(tables)
+}
+
+/// `None` if there are too many rows.
+async fn compute(
+    part: &PublicPart,
+    sources: &Tables,
+    session: &SessionContext,
+) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+    let state = session.state();
+    let plan = state.optimize(&over(&part.plan, sources)?)?;
+    let plan = state.query_planner().create_physical_plan(&plan, &state).await?;
+    let schema = Arc::new(part.plan.schema().as_arrow().clone());
+    let mut stream = execute_stream(plan, session.task_ctx())?;
+    let (mut batches, mut rows) = (Vec::new(), 0);
+    let most = if part.single { 1 } else { ROWS_MAX };
+    while let Some(batch) = stream.next().await {
+        let batch = batch?;
+        rows += batch.num_rows();
+        if rows > most {
+            return Ok(None);
+        }
+        batches.push(batch);
+    }
+    Ok(Some(Arc::new(MemTable::try_new(schema, vec![batches])?)))
+}
+
+/// Most rows of a public part; it is kept in memory.
+const ROWS_MAX: usize = 5_000_000;
