@@ -165,3 +165,16 @@ fn declared_keys_are_shown_with_their_zeros_and_unknown_ones_only_above_a_thresh
     );
     assert_eq!(many.len(), 0);
 }
+
+#[test]
+fn an_average_is_right_where_a_person_has_more_rows_than_count() {
+    let visit = |days| Visit { region: None, code: None, cost: None, days: Some(days), date: None };
+    let busy = Person { id: 1, sex: None, born: None, visits: (0..12).map(visit).collect() };
+    let world = world(&[clinic(&[busy])], 1);
+    let bounds = ContributionBounds { rows_per_person: Some(8), groups_per_person: None };
+    let text = "SELECT AVG(days) AS a FROM visit".to_owned();
+    let query = Query { text, epsilon: 9_000.0, delta: 1e-6, bounds };
+    let answer = block_on(world.engine.answer(&query)).unwrap();
+    // 12 visits of 0 to 11 days; 8 of them count.
+    assert!((answer.number(0, 0).unwrap() - 5.5).abs() < 1.0, "{}", answer.text(0, 0));
+}

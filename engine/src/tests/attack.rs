@@ -31,12 +31,8 @@ const ADMITTED: &[&str] = &[
     "SELECT COUNT(*) FROM visit v NATURAL JOIN person p",
     "SELECT COUNT(*) FROM visit v NATURAL JOIN codes c",
     "SELECT COUNT(*) FROM visit v RIGHT JOIN person p USING (person_id)",
-    "SELECT n, COUNT(*) FROM (SELECT person_id, COUNT(*) AS n FROM visit v RIGHT JOIN person p \
-     USING (person_id) GROUP BY person_id) t GROUP BY n",
     "SELECT COUNT(*) FROM visit v LEFT JOIN person p ON v.person_id = p.person_id AND \
      p.year_of_birth > 1980 WHERE p.person_id IS NULL",
-    "SELECT p.person_id, COUNT(*) FROM visit v LEFT JOIN person p ON v.person_id = p.person_id AND \
-     p.year_of_birth > 1980 GROUP BY p.person_id",
     "SELECT p.sex, v.region, COUNT(*), COUNT(DISTINCT v.person_id) FROM person p LEFT JOIN visit v \
      ON p.person_id = v.person_id AND v.days > 5 GROUP BY p.sex, v.region",
     "SELECT COUNT(*) FROM visit v LEFT SEMI JOIN person p ON v.person_id = p.person_id",
@@ -69,13 +65,10 @@ const ADMITTED: &[&str] = &[
     "SELECT COUNT(*) FROM visit WHERE code = (SELECT MAX(code) FROM codes)",
     "SELECT region, COUNT(*) FROM visit GROUP BY region HAVING COUNT(*) > (SELECT COUNT(*) FROM \
      person)",
-    "SELECT COUNT(*) FILTER (WHERE (SELECT COUNT(*) FROM visit) > 3) FROM codes",
     "SELECT COUNT(DISTINCT q) FROM (SELECT nullif(person_id, 15) AS q FROM visit) t",
     // Values at the ends of their types.
-    "SELECT COUNT(*) FROM visit WHERE power(2, days) > 3 OR trunc(cost, code) > 1",
     "SELECT COUNT(*) FROM visit WHERE -days > 1 AND -abs(days) < 100",
     "SELECT COUNT(*) FROM visit WHERE days / -1 > 1 AND days % -1 = 0",
-    "SELECT COUNT(*) FROM visit WHERE (days << code) > 1 AND (days >> -1) = 0",
     "SELECT SUM(days * days * days * days * days * days) FROM visit",
     "SELECT AVG(days), SUM(-days), COUNT(days) FROM visit",
     "SELECT COUNT(*) FROM visit WHERE CAST(cost AS SMALLINT) > 1 OR CAST(region AS INTEGER) > 1 OR \
@@ -104,6 +97,17 @@ const ADMITTED: &[&str] = &[
     "SELECT region, COUNT(*) FROM visit WHERE region <> 'N' OR region IS NULL GROUP BY region",
     "SELECT CASE region WHEN 'N' THEN 'north' WHEN 'S' THEN NULL END AS k, COUNT(*) FROM visit \
      GROUP BY 1",
+    // Text that doubles, negatives that do not fit, casts that leave the calendar.
+    "WITH a AS (SELECT person_id, region || region AS s FROM visit), b AS (SELECT person_id, \
+     s || s || s AS s FROM a), c AS (SELECT person_id, concat(s, s, s) AS s FROM b) \
+     SELECT COUNT(*) FROM c WHERE s LIKE '%N%'",
+    "SELECT COUNT(*) FROM visit WHERE CASE WHEN person_id = 15 THEN \
+     -(-9223372036854775807 - 1) > 0 ELSE true END",
+    "SELECT COUNT(*) FROM (SELECT person_id, CAST(CASE WHEN person_id = 29 THEN '+262142-12-31' \
+     ELSE '2020-01-01' END AS DATE) AS d FROM visit) t WHERE d + INTERVAL '100' YEAR > DATE \
+     '2020-01-01'",
+    "SELECT AVG(days), ROUND(AVG(cost), 2) FROM visit WHERE ROUND(cost, 2) > 1",
+    "SELECT c.chapter, COUNT(*) FROM codes c CROSS JOIN person p GROUP BY c.chapter",
 ];
 
 /// Queries that must be refused, by their code.
@@ -197,7 +201,7 @@ const REFUSED: &[(Code, &str)] = &[
          visit)",
     ),
     (
-        Code::Function,
+        Code::Subquery,
         "SELECT COUNT(*) FROM codes c, LATERAL (SELECT COUNT(*) AS n FROM visit v WHERE v.code = \
          c.code) t",
     ),
@@ -218,6 +222,68 @@ const REFUSED: &[(Code, &str)] = &[
     (Code::Rows, "SELECT MAX(cost) FROM visit WHERE person_id = 15 GROUP BY person_id"),
     (Code::Unbounded, "SELECT SUM(cost) FROM visit WHERE cost > 5 AND cost < 3"),
     (Code::Unbounded, "SELECT SUM(person_id) FROM visit WHERE person_id BETWEEN 0 AND 100"),
+    (
+        Code::Rows,
+        "SELECT n, COUNT(*) FROM (SELECT person_id, COUNT(*) AS n FROM visit v RIGHT JOIN \
+         person p USING (person_id) GROUP BY person_id) t GROUP BY n",
+    ),
+    (
+        Code::Rows,
+        "SELECT p.person_id, COUNT(*) FROM visit v LEFT JOIN person p ON v.person_id = \
+         p.person_id AND p.year_of_birth > 1980 GROUP BY p.person_id",
+    ),
+    (
+        Code::JoinReleased,
+        "SELECT COUNT(*) FILTER (WHERE (SELECT COUNT(*) FROM visit) > 3) FROM codes",
+    ),
+    (
+        Code::Function,
+        "SELECT COUNT(*) FROM visit WHERE power(2, days) > 3 OR trunc(cost, code) > 1",
+    ),
+    (Code::Function, "SELECT COUNT(*) FROM visit WHERE (days << code) > 1 AND (days >> -1) = 0"),
+    (
+        Code::Type,
+        "SELECT COUNT(*) FROM (SELECT * FROM visit WHERE days = 30) v JOIN (SELECT code, \
+         1 / (code - code) AS q FROM codes) c ON v.code = c.code AND c.q = 1",
+    ),
+    (Code::Type, "SELECT COUNT(*) FROM visit v WHERE v.code IN (SELECT 1 / (code - 3) FROM codes)"),
+    (
+        Code::Operator,
+        "SELECT COUNT(*) FROM visit v JOIN (SELECT a.code FROM codes a, codes b, codes c, \
+         codes d, codes e, codes f, codes g, codes h, codes i, codes j, codes k, codes l) \
+         c ON v.code = c.code",
+    ),
+    (Code::Function, "SELECT COUNT(*) FROM visit WHERE power(cost, -0.5) > 0.5"),
+    (Code::Function, "SELECT COUNT(*) FROM visit WHERE region ~* '[a-z]{60000}'"),
+    (Code::Function, "SELECT COUNT(*) FROM visit WHERE region LIKE 'a!' ESCAPE '!'"),
+    (
+        Code::Type,
+        "SELECT COUNT(*) FROM visit WHERE (CAST(region AS TIMESTAMP) AT TIME ZONE \
+         'bogus') IS NULL",
+    ),
+    (
+        Code::JoinReleased,
+        "SELECT COUNT(*) FROM visit v JOIN person p ON v.person_id = p.person_id AND \
+         v.cost > (SELECT AVG(cost) FROM visit)",
+    ),
+    (
+        Code::JoinReleased,
+        "SELECT COUNT(*) FROM visit v JOIN (SELECT code FROM codes WHERE code > (SELECT \
+         COUNT(*) FROM visit)) c ON v.code = c.code",
+    ),
+    (
+        Code::Subquery,
+        "SELECT COUNT(*) FROM visit v, LATERAL (SELECT c.code FROM codes c WHERE c.code = \
+         v.code) t",
+    ),
+    (
+        Code::Subquery,
+        "SELECT SUM(CASE WHEN code IN (SELECT code FROM codes) THEN 1 ELSE 0 END) FROM \
+         visit",
+    ),
+    (Code::Operator, "SELECT COUNT(*) FROM visit WHERE code > (SELECT code FROM codes)"),
+    (Code::Operator, "SELECT COUNT(*) FROM visit TABLESAMPLE SYSTEM (10)"),
+    (Code::Aggregate, "SELECT region FROM visit GROUP BY region"),
 ];
 
 /// Five persons: one of many visits, one of values that hardly fit, one of odd texts and zeros,
@@ -265,28 +331,36 @@ fn neighbours() -> (World, Vec<(i64, World)>) {
 fn hostile_queries_that_are_admitted_stay_within_what_they_declare() {
     let (with, without) = neighbours();
     let narrow = ContributionBounds { rows_per_person: Some(2), groups_per_person: Some(1) };
-    let mut moved = 0;
+    let (mut moved, mut refused) = (0, Vec::new());
     for sql in ADMITTED {
         for bounds in [ContributionBounds::default(), narrow] {
-            println!("{bounds:?}: {sql}");
-            let all = exact(&with, sql, bounds, 2).unwrap_or_else(|error| panic!("{sql}: {error}"));
+            let all = match exact(&with, sql, bounds, 2) {
+                Ok(all) => all,
+                Err(error) => {
+                    refused.push(format!("{sql}: {error}"));
+                    continue;
+                }
+            };
             for (person, fewer) in &without {
                 let fewer = exact(fewer, sql, bounds, 2).unwrap();
                 moved += compare(&all, &fewer, &format!("without {person}: {sql}"));
             }
         }
     }
+    assert!(refused.is_empty(), "{refused:#?}");
     assert!(moved > 500, "the queries hardly touch the records: {moved} cells moved");
 }
 
 #[test]
 fn hostile_queries_that_are_refused_have_their_code() {
     let (with, _) = neighbours();
+    let mut otherwise = Vec::new();
     for (code, sql) in REFUSED {
         match exact(&with, sql, ContributionBounds::default(), 2) {
-            Err(Error::Rejected(refusal)) => assert_eq!(refusal.code, *code, "{sql}: {refusal}"),
-            Err(other) => panic!("{sql}: {other}"),
-            Ok(_) => panic!("admitted: {sql}"),
+            Err(Error::Rejected(refusal)) if refusal.code == *code => {}
+            Err(other) => otherwise.push(format!("{sql}: {other}")),
+            Ok(_) => otherwise.push(format!("admitted: {sql}")),
         }
     }
+    assert!(otherwise.is_empty(), "{otherwise:#?}");
 }

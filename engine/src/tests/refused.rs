@@ -57,11 +57,6 @@ const REFUSED: &[(Code, &str)] = &[
         Code::Function,
         "SELECT COUNT(*) FROM visit WHERE visit_date + INTERVAL '900' YEAR > DATE '2020-01-01'",
     ),
-    (
-        Code::Function,
-        "SELECT COUNT(*) FROM visit WHERE visit_date + INTERVAL '90' YEAR + INTERVAL '90' YEAR \
-             > DATE '2020-01-01'",
-    ),
     (Code::Function, "SELECT COUNT(*) FROM visit WHERE region ~ '('"),
     (Code::Function, "SELECT COUNT(*) FROM visit WHERE regexp_like(region, region)"),
     (Code::Function, "SELECT COUNT(*) FROM visit WHERE date_part('eon', visit_date) = 1"),
