@@ -121,7 +121,7 @@ fn castable(from: &Expr, to: &DataType, scope: Scope<'_>) -> Result<TreeNodeRecu
 
 fn listed(function: &ScalarFunction) -> Result<TreeNodeRecursion, Rejection> {
     let name = function.name();
-    let number = |i: usize| function.args.get(i).map(|argument| literal(argument));
+    let number = |i: usize| function.args.get(i).map(literal);
     let natural =
         |i: usize| number(i).is_none_or(|n| n.is_some_and(|n| n >= 0.0 && n.fract() == 0.0));
     let admitted = TOTAL.contains(&name)

@@ -28,8 +28,8 @@ impl fmt::Debug for VerifiedScan {
 }
 
 impl VerifiedScan {
-    /// Opens the tables of `priced`, beside its `settled` public parts. That the charge is asked for is the point: it is what makes
-    /// reading allowed.
+    /// Opens the tables of `priced`, beside its `settled` public parts. That the charge is asked
+    /// for is the point: it is what makes reading allowed.
     ///
     /// # Errors
     /// [`Error::Untrusted`] if a file is missing or has another length than attested.
