@@ -39,6 +39,7 @@
 //! ```
 
 pub mod account;
+pub mod bucket;
 pub mod canonical;
 pub mod charge;
 #[cfg(test)]

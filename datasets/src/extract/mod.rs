@@ -8,7 +8,6 @@
 //! leaves of every file, in the manifest's order) and `<table>/bucket-NNN.parquet`. It does not
 //! read extracts, and draws no noise.
 
-pub mod bucket;
 pub mod error;
 pub mod report;
 

@@ -18,11 +18,11 @@ use rayon::prelude::{
     IndexedParallelIterator, IntoParallelIterator, ParallelIterator, ParallelSliceMut,
 };
 
-use crate::extract::bucket::bucket_of;
 use crate::extract::error::ExtractError;
 use crate::extract::plan::TablePlan;
 use crate::extract::publish;
 use crate::extract::values::{Values, arrow_type};
+use ledger_adapter::bucket::bucket_of;
 
 /// A table that is stored.
 #[derive(Debug)]

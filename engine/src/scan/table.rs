@@ -18,6 +18,7 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use ledger_adapter::bucket::bucket_of;
 use ledger_adapter::manifest::Rows;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
@@ -68,6 +69,8 @@ pub(crate) struct BucketTable {
     spec: Arc<TableSpec>,
     files: Vec<VerifiedFile>,
     single: bool,
+    /// The bucket, and the number of buckets; `None` for a public table.
+    bucket: Option<(u32, u32)>,
 }
 
 impl BucketTable {
@@ -91,7 +94,10 @@ impl BucketTable {
             .map(|(extract, table)| catalog.extracts()[*extract].file(*table, file))
             .collect::<Result<_, _>>()?;
         let single = single && files.len() > 1;
-        Ok(Self { spec: Arc::clone(spec), files, single })
+        let number = u32::try_from(bucket)
+            .map_err(|_| Error::Internal("the number of a bucket does not fit"))?;
+        let bucket = spec.unit().map(|_| (number, catalog.buckets()));
+        Ok(Self { spec: Arc::clone(spec), files, single, bucket })
     }
 }
 
@@ -215,6 +221,7 @@ impl BucketReader {
 
     /// Orders the columns as asked, makes values total, and drops persons of earlier sites.
     fn finish(&mut self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        self.check_bucket(batch)?;
         let batch = if self.table.single { self.first_site_only(batch)? } else { batch.clone() };
         let columns: Vec<ArrayRef> = self
             .columns
@@ -229,6 +236,22 @@ impl BucketReader {
         let options =
             arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+    }
+
+    /// A person in two buckets would be bounded twice: the extract is not what its manifest says.
+    fn check_bucket(&self, batch: &RecordBatch) -> Result<(), ArrowError> {
+        let Some((bucket, buckets)) = self.table.bucket else { return Ok(()) };
+        let unit = self.table.spec.unit().unwrap_or_default();
+        // Every plan over persons reads the person; a batch without it is of a step of none.
+        let Some(units) = batch.column_by_name(unit) else { return Ok(()) };
+        let units = units.as_primitive_opt::<Int64Type>();
+        let stray = |units: &arrow::array::Int64Array| {
+            units.values().iter().any(|person| bucket_of(*person, buckets) != bucket)
+        };
+        if units.is_none_or(|units| units.null_count() > 0 || stray(units)) {
+            return Err(ArrowError::SchemaError("a person is in another's bucket".to_owned()));
+        }
+        Ok(())
     }
 
     fn first_site_only(&mut self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {

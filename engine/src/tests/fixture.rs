@@ -11,6 +11,7 @@ use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{Field, Int64Type, Schema};
 use arrow::util::display::array_value_to_string;
 use datafusion::prelude::SessionContext;
+use ledger_adapter::bucket::bucket_of;
 use ledger_adapter::charge::{Attestation, Finality, Opening};
 use ledger_adapter::cost::{Cost, Delta, Rho};
 use ledger_adapter::digest::Digest;
@@ -116,11 +117,24 @@ pub(crate) struct World {
 
 /// One site's tables under attestation, in an engine with a large budget.
 pub(crate) fn world(sites: &[Vec<Table>], buckets: usize) -> World {
-    world_on(20_000, sites, buckets)
+    world_placed(20_000, sites, buckets, bucket_of)
 }
 
 /// The same on a given day; extracts expire on day 30,000.
 pub(crate) fn world_on(day: u32, sites: &[Vec<Table>], buckets: usize) -> World {
+    world_placed(day, sites, buckets, bucket_of)
+}
+
+/// Which bucket a person's rows are written to.
+type Placement = fn(i64, u32) -> u32;
+
+/// The same with persons in buckets of one's choice.
+pub(crate) fn world_placed(
+    day: u32,
+    sites: &[Vec<Table>],
+    buckets: usize,
+    place: Placement,
+) -> World {
     let directory = TempDir::new().unwrap();
     let ledger = Arc::new(MemoryLedger::new().unwrap());
     let account = Digest::sha256(b"population");
@@ -134,7 +148,8 @@ pub(crate) fn world_on(day: u32, sites: &[Vec<Table>], buckets: usize) -> World 
         let signer = Signer::from_seed(&[u8::try_from(s).unwrap() + 1; 32]);
         let site = directory.path().join(format!("site-{s}"));
         let mut leaves = Vec::new();
-        let manifests = tables.iter().map(|t| write(t, &site, buckets, &mut leaves)).collect();
+        let manifests =
+            tables.iter().map(|t| write(t, &site, (buckets, place), &mut leaves)).collect();
         fs::write(site.join("leaves.bin"), leaves).unwrap();
         let manifest = manifest(&format!("site-{s}"), account, buckets, manifests);
         let envelope = Envelope::sign(&extract_statement(manifest), &signer).unwrap();
@@ -156,7 +171,7 @@ pub(crate) fn world_on(day: u32, sites: &[Vec<Table>], buckets: usize) -> World 
 fn write(
     table: &Table,
     site: &std::path::Path,
-    buckets: usize,
+    (buckets, place): (usize, Placement),
     leaves: &mut Vec<u8>,
 ) -> TableManifest {
     fs::create_dir_all(site.join(table.name)).unwrap();
@@ -165,9 +180,9 @@ fn write(
         Some(_) => {
             let persons = table.persons();
             let of = |b| -> Vec<usize> {
-                let b = i64::try_from(b).unwrap();
-                let count = i64::try_from(buckets).unwrap();
-                (0..persons.len()).filter(|i| persons[*i].rem_euclid(count) == b).collect()
+                let count = u32::try_from(buckets).unwrap();
+                let own = |i: &usize| place(persons[*i], count) == u32::try_from(b).unwrap();
+                (0..persons.len()).filter(own).collect()
             };
             (0..buckets).map(|b| table.picked(&of(b)).rows).collect()
         }

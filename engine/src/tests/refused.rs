@@ -1,12 +1,13 @@
 //! What is refused, by its code, with a place and a way out; and that nothing is charged for it.
 
+use ledger_adapter::bucket::bucket_of;
 use ledger_adapter::digest::Digest;
 use ledger_adapter::ledger::Ledger;
 
 use crate::engine::Query;
 use crate::error::{Code, Error};
 use crate::privacy::relation::ContributionBounds;
-use crate::tests::fixture::{World, block_on, clinic, world, world_on};
+use crate::tests::fixture::{World, block_on, clinic, world, world_on, world_placed};
 use crate::tests::sensitivity::{database, seeded};
 
 fn ask(world: &World, sql: &str, epsilon: f64, delta: f64) -> Error {
@@ -158,4 +159,14 @@ fn an_expired_extract_is_not_read() {
     let Err(Error::Untrusted(why)) = answer else { panic!("an expired extract was read") };
     assert!(why.to_string().contains("expired"), "{why}");
     assert_eq!(charges, 0);
+}
+
+#[test]
+fn a_person_in_another_bucket_stops_the_query_without_a_word() {
+    let tables = clinic(&database(&mut seeded(1)));
+    let astray = |person, buckets| (bucket_of(person, buckets) + 1) % buckets;
+    let world = world_placed(20_000, &[tables], 2, astray);
+    let error = ask(&world, "SELECT COUNT(*) FROM visit", 1.0, 1e-6);
+    assert!(matches!(error, Error::Failed(_)), "{error}");
+    assert!(!error.to_string().contains("bucket"), "{error}");
 }

@@ -11,10 +11,10 @@ use ledger_adapter::memory::MemoryLedger;
 use ledger_adapter::statement::{Envelope, Statement};
 
 use super::{ISSUED_DAY, PERSONS, Stored, VISITS, Workshop, table_of};
-use crate::extract::bucket::bucket_of;
 use crate::extract::error::ExtractError;
 use crate::extract::{LEAVES_FILE, MANIFEST_FILE, attest};
 use crate::policy::Policy;
+use ledger_adapter::bucket::bucket_of;
 
 const FILES: [(&str, &str); 2] = [("person.csv", PERSONS), ("visit_occurrence.csv", VISITS)];
 
