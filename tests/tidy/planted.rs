@@ -231,7 +231,7 @@ fn machines_and_registries_are_found() {
         assert!(is_found(&format!("{before}{after}")), "{before}{after}");
     }
     for line in [
-        "docs/home/page, ~/work/graunt and site/root/leaf",
+        "docs/home/page, ~/code/graunt and site/root/leaf",
         "https://example.org/home/page",
         "https://docs.python.org/3/library and then /simple/",
         "/etc/study/graunt.toml",
