@@ -33,10 +33,24 @@ pub(crate) fn kept_within(date: Expr) -> Result<Expr, Rejection> {
     when(within, date).end().map_err(|error| Rejection::new(Code::Type, error.strip_backtrace()))
 }
 
-/// Whether a constant is a date outside of the calendar.
+/// Whether a constant is a date or a moment outside of the calendar.
 pub(crate) fn is_beyond(value: &ScalarValue) -> bool {
-    matches!(value, ScalarValue::Date32(Some(day)) if !(DATE_MIN..=DATE_MAX).contains(day))
-        || matches!(value, ScalarValue::Date64(Some(_)))
+    let kind = value.data_type();
+    if value.is_null() || !kind.is_temporal() || is_span(&kind) {
+        return false;
+    }
+    match value.cast_to(&DataType::Date32) {
+        Ok(ScalarValue::Date32(Some(day))) => !(DATE_MIN..=DATE_MAX).contains(&day),
+        _ => true,
+    }
+}
+
+/// Whether a type holds lengths of time, or times of day, and no date.
+const fn is_span(kind: &DataType) -> bool {
+    matches!(
+        kind,
+        DataType::Interval(_) | DataType::Duration(_) | DataType::Time32(_) | DataType::Time64(_)
+    )
 }
 
 /// What a sum or difference of these is, as far as dates are concerned.

@@ -284,6 +284,11 @@ const REFUSED: &[(Code, &str)] = &[
     (Code::Operator, "SELECT COUNT(*) FROM visit WHERE code > (SELECT code FROM codes)"),
     (Code::Operator, "SELECT COUNT(*) FROM visit TABLESAMPLE SYSTEM (10)"),
     (Code::Aggregate, "SELECT region FROM visit GROUP BY region"),
+    (
+        Code::Type,
+        "SELECT COUNT(*) FROM visit WHERE date_trunc('year', TIMESTAMP '1677-09-22T00:00:00') \
+         IS NULL",
+    ),
 ];
 
 /// Five persons: one of many visits, one of values that hardly fit, one of odd texts and zeros,
