@@ -93,7 +93,8 @@ fn is_moment(kind: &DataType) -> bool {
     matches!(kind, DataType::Date32 | DataType::Timestamp(_, None))
 }
 
-fn is_step(expr: &Expr) -> bool {
+/// Whether an expression is a written-out span of at most a century.
+pub(crate) fn is_step(expr: &Expr) -> bool {
     match expr {
         Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(by)), _) => {
             by.months.unsigned_abs() <= 1_200

@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
-use datafusion::common::Column;
+use datafusion::common::{Column, NullEquality, ScalarValue};
+use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan, Operator};
+use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan, Operator, Projection};
 
 use crate::error::{Code, Rejection};
 use crate::privacy::facts::{Facts, Scope};
 use crate::privacy::narrow::narrow;
-use crate::privacy::relation::{Analysis, Kind, Relation, column_of, unplanned};
+use crate::privacy::relation::{Analysis, Kind, Relation, column_of, columns_of, unplanned};
 
 impl Analysis<'_> {
     pub(crate) fn join(&mut self, join: &Join) -> Result<Relation, Rejection> {
         let mut left = self.relation(&join.left)?;
         let mut right = self.relation(&join.right)?;
-        let kind = kind(join, &left.kind, &right.kind)?;
+        let kind = kind(join, &left, &right)?;
         let private = matches!(kind, Kind::PerPerson { .. });
         if private && matches!(left.kind, Kind::Public) {
             left = self.settled(left, false)?;
@@ -24,6 +25,14 @@ impl Analysis<'_> {
             right = self.settled(right, false)?;
         }
         let released = matches!(kind, Kind::Released { .. });
+        let either = match (join.join_type, &left.kind, &right.kind) {
+            (
+                JoinType::Full,
+                Kind::PerPerson { units: left, .. },
+                Kind::PerPerson { units: right, .. },
+            ) => Some((left[0].clone(), right[0].clone())),
+            _ => None,
+        };
         let facts = facts(join.join_type, &left, &right);
         let mut conjuncts: Vec<Expr> = join
             .on
@@ -58,33 +67,59 @@ impl Analysis<'_> {
             join.null_equality,
             join.null_aware,
         );
-        Ok(Relation { plan: LogicalPlan::Join(plan.map_err(unplanned)?), facts, kind })
+        let relation = Relation { plan: LogicalPlan::Join(plan.map_err(unplanned)?), facts, kind };
+        match either {
+            Some(persons) if private => self.of_either(relation, persons),
+            _ => Ok(relation),
+        }
+    }
+
+    /// After a full join, the person of a row is that of the side which has one.
+    fn of_either(
+        &mut self,
+        relation: Relation,
+        (left, right): (Column, Column),
+    ) -> Result<Relation, Rejection> {
+        let Kind::PerPerson { rows_max, .. } = relation.kind else { return Ok(relation) };
+        let mut exprs = columns_of(&relation.plan, relation.plan.schema().fields().len());
+        let name = self.hidden_name();
+        let sides = vec![Expr::Column(left), Expr::Column(right)];
+        exprs.push(coalesce(sides).alias(&name));
+        let mut facts = relation.facts;
+        facts.push(Facts { person: true, ..Facts::default() });
+        let plan = Projection::try_new(exprs, Arc::new(relation.plan)).map_err(unplanned)?;
+        let units = vec![Column::from_name(name)];
+        let kind = Kind::PerPerson { units, rows_max };
+        Ok(Relation { plan: LogicalPlan::Projection(plan), facts, kind })
     }
 }
 
 /// What joining relations of these kinds makes.
-fn kind(join: &Join, left: &Kind, right: &Kind) -> Result<Kind, Rejection> {
-    use JoinType::{Inner, Left, LeftAnti, LeftSemi, Right, RightAnti, RightSemi};
-    let keeps_left = matches!(join.join_type, Inner | Left | LeftSemi | LeftAnti);
+fn kind(join: &Join, left: &Relation, right: &Relation) -> Result<Kind, Rejection> {
+    use JoinType::{Full, Inner, Left, LeftAnti, LeftMark, LeftSemi, Right, RightAnti, RightSemi};
+    let keeps_left = matches!(join.join_type, Inner | Left | LeftSemi | LeftAnti | LeftMark);
     let keeps_right = matches!(join.join_type, Inner | Right | RightSemi | RightAnti);
-    match (left, right) {
+    match (&left.kind, &right.kind) {
         (Kind::PerPerson { units: a, rows_max: m }, Kind::PerPerson { units: b, rows_max: n }) => {
-            if !joined_on_person(join, a, b) {
+            if !joined_on_person(join, left, right) {
                 return Err(no_person_key(a, b));
             }
             let rows_max = match join.join_type {
-                LeftSemi | LeftAnti => *m,
+                LeftSemi | LeftAnti | LeftMark => *m,
                 RightSemi | RightAnti => *n,
-                _ => m.saturating_mul(*n),
+                // Rows of a person who is on one side only count too.
+                _ => (*m).max(1).saturating_mul((*n).max(1)),
             };
             let units = match join.join_type {
                 Inner => a.iter().chain(b).cloned().collect(),
-                Left | LeftSemi | LeftAnti => a.clone(),
+                Left | LeftSemi | LeftAnti | LeftMark => a.clone(),
+                // The person of a row is the one of either side; `of_either` adds a column for it.
+                Full => vec![],
                 Right | RightSemi | RightAnti => b.clone(),
                 other => {
                     let reason = format!("{other} joins of records have no rule");
                     return Err(Rejection::new(Code::Operator, reason)
-                        .hint("use INNER, LEFT or RIGHT JOIN"));
+                        .hint("use INNER, LEFT, RIGHT or FULL JOIN"));
                 }
             };
             Ok(Kind::PerPerson { units, rows_max })
@@ -122,14 +157,18 @@ fn kind(join: &Join, left: &Kind, right: &Kind) -> Result<Kind, Rejection> {
     }
 }
 
-/// Whether the join demands that a person of the left is the person of the right.
-fn joined_on_person(join: &Join, left: &[Column], right: &[Column]) -> bool {
+/// Whether the join demands that a person of the left is the person of the right. A column that
+/// is the row's person or null will do: null equals nothing.
+fn joined_on_person(join: &Join, left: &Relation, right: &Relation) -> bool {
+    let holds = |expr: &Expr, side: &Relation| {
+        let Kind::PerPerson { units, .. } = &side.kind else { return false };
+        column_of(expr).is_some_and(|column| {
+            let known = side.scope().column(column).is_some_and(|facts| facts.person);
+            units.contains(column) || (known && nulls_never_match(join))
+        })
+    };
     let pair = |a: &Expr, b: &Expr| {
-        let on = |a: &Expr, b: &Expr| {
-            column_of(a).is_some_and(|a| left.contains(a))
-                && column_of(b).is_some_and(|b| right.contains(b))
-        };
-        on(a, b) || on(b, a)
+        (holds(a, left) && holds(b, right)) || (holds(b, left) && holds(a, right))
     };
     let in_filter = |conjunct: &Expr| match conjunct {
         Expr::BinaryExpr(binary) if binary.op == Operator::Eq => pair(&binary.left, &binary.right),
@@ -137,6 +176,10 @@ fn joined_on_person(join: &Join, left: &[Column], right: &[Column]) -> bool {
     };
     join.on.iter().any(|(a, b)| pair(a, b))
         || join.filter.clone().is_some_and(|f| split_conjunction_owned(f).iter().any(in_filter))
+}
+
+fn nulls_never_match(join: &Join) -> bool {
+    join.null_equality == NullEquality::NullEqualsNothing
 }
 
 fn no_person_key(left: &[Column], right: &[Column]) -> Rejection {
@@ -163,6 +206,12 @@ fn no_person_key(left: &[Column], right: &[Column]) -> Rejection {
     .hint(keys)
 }
 
+/// The column that says whether a row has a match.
+fn mark() -> Facts {
+    let values = [false, true].map(|is| ScalarValue::Boolean(Some(is)));
+    Facts { domain: Some(values.to_vec()), nullable: true, ..Facts::default() }
+}
+
 /// Facts of the joined columns: what an outer join may leave empty is nullable, and no longer
 /// the same for all rows of a person.
 fn facts(kind: JoinType, left: &Relation, right: &Relation) -> Vec<Facts> {
@@ -177,8 +226,10 @@ fn facts(kind: JoinType, left: &Relation, right: &Relation) -> Vec<Facts> {
         relation.facts.iter().map(loosen).collect()
     };
     match kind {
-        JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => left.facts.clone(),
-        JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => right.facts.clone(),
+        JoinType::LeftSemi | JoinType::LeftAnti => left.facts.clone(),
+        JoinType::LeftMark => [left.facts.clone(), vec![mark()]].concat(),
+        JoinType::RightSemi | JoinType::RightAnti => right.facts.clone(),
+        JoinType::RightMark => [right.facts.clone(), vec![mark()]].concat(),
         JoinType::Left => [free(left), optional(&right.facts)].concat(),
         JoinType::Right => [optional(&left.facts), free(right)].concat(),
         JoinType::Full => [optional(&left.facts), optional(&right.facts)].concat(),

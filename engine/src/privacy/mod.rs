@@ -22,5 +22,6 @@ pub(crate) mod released;
 pub(crate) mod settled;
 mod subquery;
 mod total;
+mod window;
 
 pub(crate) use boundary::Boundary;

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
 use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
 use datafusion::optimizer::push_down_filter::PushDownFilter;
+use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 use datafusion::optimizer::{Optimizer, OptimizerContext};
 use ledger_adapter::digest::Digest;
 
@@ -66,7 +68,7 @@ fn analyse_plan(
     catalog: &Catalog,
     bounds: ContributionBounds,
 ) -> Result<PrivatePlan, Rejection> {
-    let plan = with_join_conditions(plan)?;
+    let plan = with_join_conditions(without_correlation(plan)?)?;
     let visible = plan.schema().fields().len();
     let mut analysis = Analysis::new(catalog, bounds);
     let root = analysis.relation(&plan)?;
@@ -99,6 +101,39 @@ fn analyse_plan(
     let text = text.to_owned();
     let outer = root.plan;
     Ok(PrivatePlan { text, boundaries, publics, outer, output, cells, tables, notes, digest })
+}
+
+/// Turns correlated subqueries into joins, which have rules.
+fn without_correlation(plan: LogicalPlan) -> Result<LogicalPlan, Rejection> {
+    let mut correlated = false;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|inner| {
+                correlated |= is_correlated(inner);
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })
+    .map_err(unplanned)?;
+    if !correlated {
+        return Ok(plan);
+    }
+    let rules = Optimizer::with_rules(vec![
+        Arc::new(DecorrelatePredicateSubquery::new()),
+        Arc::new(ScalarSubqueryToJoin::new()),
+    ]);
+    let once = OptimizerContext::new().with_max_passes(1);
+    rules.optimize(plan, &once, |_, _| {}).map_err(unplanned)
+}
+
+fn is_correlated(expr: &Expr) -> bool {
+    let subquery = match expr {
+        Expr::ScalarSubquery(subquery) => subquery,
+        Expr::InSubquery(inner) => &inner.subquery,
+        Expr::Exists(inner) => &inner.subquery,
+        _ => return false,
+    };
+    !subquery.outer_ref_columns.is_empty()
 }
 
 /// Moves the conditions of `FROM a, b WHERE …` into the joins, where the rules look for them.

@@ -128,17 +128,7 @@ impl<'a> Analysis<'a> {
                     _ => self.after(plan, vec![input], true),
                 }
             }
-            LogicalPlan::Window(window) => {
-                let input = self.relation(&window.input)?;
-                match input.kind {
-                    Kind::PerPerson { .. } => {
-                        Err(Rejection::new(Code::Window, "windows over records have no rule yet")
-                            .at("OVER")
-                            .hint("use MIN or MAX in a subquery grouped by the person"))
-                    }
-                    _ => self.after(plan, vec![input], false),
-                }
-            }
+            LogicalPlan::Window(window) => self.window(window),
             other => {
                 let name = other.display().to_string();
                 let name = name.split([':', ' ']).next().unwrap_or_default().to_owned();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use datafusion::common::Column;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
@@ -17,7 +18,14 @@ impl Analysis<'_> {
     /// An expression over the rows of `input`: made total if they are persons' rows.
     pub(crate) fn row_expr(&mut self, expr: &Expr, input: &Relation) -> Result<Expr, Rejection> {
         match input.kind {
-            Kind::PerPerson { .. } => self.person_expr(expr, input.scope()),
+            Kind::PerPerson { ref units, .. } => {
+                let expr = self.person_expr(expr, input.scope())?;
+                Ok(if is_either_person(&expr, input) {
+                    Expr::Column(units[0].clone())
+                } else {
+                    expr
+                })
+            }
             Kind::Public => self.free_expr(expr, false),
             Kind::Released { .. } => self.free_expr(expr, true),
         }
@@ -116,10 +124,14 @@ impl Analysis<'_> {
             return Ok((input, false));
         };
         let Kind::PerPerson { units, .. } = &input.kind else { return Ok((input, false)) };
-        let asked = column_of(expr).filter(|column| units.contains(column));
-        if asked.is_none() || !subquery.outer_ref_columns.is_empty() {
+        // A column that is the person or null matches the person only; but null is not NOT IN.
+        let known = |column: &Column| {
+            !negated && input.scope().column(column).is_some_and(|facts| facts.person)
+        };
+        let asked = column_of(expr).filter(|column| units.contains(column) || known(column));
+        let Some(asked) = asked.cloned().filter(|_| subquery.outer_ref_columns.is_empty()) else {
             return Ok((input, false));
-        }
+        };
         let inner = self.relation(&subquery.subquery)?;
         let Kind::PerPerson { units: theirs, .. } = &inner.kind else { return Ok((input, false)) };
         let selected = columns_of(&inner.plan, 1);
@@ -131,18 +143,27 @@ impl Analysis<'_> {
             .at("IN")
             .hint("select the person in the subquery"));
         }
-        let on = vec![(Expr::Column(units[0].clone()), selected[0].clone())];
         // A name of its own keeps the two sides' columns apart.
         let name = self.hidden_name();
         let inner =
             datafusion::logical_expr::SubqueryAlias::try_new(Arc::new(inner.plan), name.as_str())
                 .map_err(unplanned)?;
         let theirs = columns_of(&LogicalPlan::SubqueryAlias(inner.clone()), 1).remove(0);
-        let on = on.into_iter().map(|(ours, _)| (ours, theirs.clone())).collect();
+        let on = vec![(Expr::Column(asked), theirs)];
         let kind = if *negated { JoinType::LeftAnti } else { JoinType::LeftSemi };
         let join = semi_join(input.plan, LogicalPlan::SubqueryAlias(inner), on, kind)?;
         Ok((Relation { plan: join, facts: input.facts, kind: input.kind }, true))
     }
+}
+
+/// Whether an expression is the first that is there of columns which hold the row's person.
+fn is_either_person(expr: &Expr, input: &Relation) -> bool {
+    let Expr::ScalarFunction(function) = expr.clone().unalias() else { return false };
+    let scope = input.scope();
+    let holds = |arg: &Expr| {
+        column_of(arg).and_then(|column| scope.column(column)).is_some_and(|facts| facts.person)
+    };
+    function.name() == "coalesce" && function.args.iter().all(holds)
 }
 
 /// Whose rows an expression is over.

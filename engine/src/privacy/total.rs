@@ -110,6 +110,10 @@ fn castable(from: &Expr, to: &DataType, scope: Scope<'_>) -> Result<TreeNodeRecu
         | DataType::LargeUtf8
         | DataType::Boolean
         | DataType::Null => true,
+        // Every integer of 64 bits has at most twenty digits.
+        DataType::Decimal128(precision, 0) if *precision >= 20 => {
+            type_of(from, scope)?.is_integer()
+        }
         other => other.is_integer() || calendar::castable(from, &type_of(from, scope)?, other),
     };
     if plain {
@@ -176,16 +180,13 @@ fn tried(cast: TryCast, scope: Scope<'_>) -> Result<Expr, Rejection> {
 
 fn arithmetic(binary: BinaryExpr, scope: Scope<'_>) -> Result<Expr, Rejection> {
     let BinaryExpr { left, op, right } = binary;
-    if !matches!(op, Operator::Plus | Operator::Minus) {
-        for side in [&left, &right] {
-            if type_of(side, scope)?.is_decimal() {
-                return Err(Rejection::new(Code::Type, "decimal arithmetic may overflow")
-                    .hint("cast to DOUBLE"));
-            }
-        }
+    let kinds = (type_of(&left, scope)?, type_of(&right, scope)?);
+    if decimals_may_overflow(op, &kinds.0, &kinds.1) {
+        return Err(
+            Rejection::new(Code::Type, "decimal arithmetic may overflow").hint("cast to DOUBLE")
+        );
     }
     if matches!(op, Operator::Plus | Operator::Minus) {
-        let kinds = (type_of(&left, scope)?, type_of(&right, scope)?);
         match calendar::arithmetic((&left, &kinds.0), (&right, &kinds.1)) {
             Arithmetic::Undated | Arithmetic::Days => {}
             Arithmetic::Moved => {
@@ -225,6 +226,24 @@ fn arithmetic(binary: BinaryExpr, scope: Scope<'_>) -> Result<Expr, Rejection> {
             Ok(Expr::BinaryExpr(BinaryExpr::new(left, op, right)))
         }
         other => Err(Rejection::new(Code::Function, format!("operator {other} has no rule"))),
+    }
+}
+
+/// Whether the result may need more digits than a decimal has.
+fn decimals_may_overflow(op: Operator, left: &DataType, right: &DataType) -> bool {
+    if compares(op) || !(left.is_decimal() || right.is_decimal()) {
+        return false;
+    }
+    match (op, left, right) {
+        (
+            Operator::Plus | Operator::Minus,
+            DataType::Decimal128(p, s),
+            DataType::Decimal128(q, t),
+        ) => {
+            let digits = |p: u8, s: i8| i16::from(p) - i16::from(s);
+            digits(*p, *s).max(digits(*q, *t)) + i16::from(*s.max(t)) + 1 > 38
+        }
+        _ => true,
     }
 }
 

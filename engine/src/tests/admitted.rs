@@ -75,6 +75,36 @@ const QUERIES: &[&str] = &[
      w.visit_date - \
      v.visit_date = 1",
     "SELECT chapter, code FROM codes ORDER BY code, chapter",
+    "WITH f AS (SELECT person_id, region, ROW_NUMBER() OVER (PARTITION BY person_id ORDER BY \
+     visit_date) AS rn FROM visit) SELECT region, COUNT(*) AS n FROM f WHERE rn = 1 GROUP BY \
+     region ORDER BY region",
+    "SELECT COUNT(*) AS n FROM (SELECT visit_date - LAG(visit_date) OVER (PARTITION BY person_id \
+     ORDER BY visit_date) AS gap FROM visit) t WHERE gap <= 1",
+    "SELECT SUM(s) AS s FROM (SELECT SUM(days) OVER (PARTITION BY person_id ORDER BY visit_date \
+     ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS s FROM visit) t",
+    "SELECT COUNT(*) AS n FROM (SELECT COUNT(*) OVER (PARTITION BY person_id ORDER BY visit_date \
+     RANGE BETWEEN INTERVAL '1' DAY PRECEDING AND CURRENT ROW) AS k FROM visit) t WHERE k > 1",
+    "SELECT COUNT(*) AS n FROM visit v WHERE EXISTS (SELECT 1 FROM person p WHERE p.person_id = \
+     v.person_id AND p.sex = 'F')",
+    "SELECT COUNT(*) AS n FROM person p WHERE NOT EXISTS (SELECT 1 FROM visit v WHERE v.person_id \
+     = p.person_id AND v.days > 5)",
+    "SELECT COUNT(*) AS n FROM person p WHERE p.sex = 'F' OR EXISTS (SELECT 1 FROM visit v WHERE \
+     v.person_id = p.person_id AND v.days > 5)",
+    "SELECT COUNT(*) AS n FROM person p WHERE (SELECT COUNT(*) FROM visit v WHERE v.person_id = \
+     p.person_id) > 2",
+    "SELECT COUNT(*) AS n FROM (SELECT person_id FROM visit WHERE code = 1) a FULL JOIN (SELECT \
+     person_id FROM person WHERE sex = 'F') b ON a.person_id = b.person_id",
+    "SELECT COUNT(DISTINCT person_id) AS n FROM (SELECT COALESCE(a.person_id, b.person_id) AS \
+     person_id FROM (SELECT person_id FROM visit WHERE code = 1) a FULL JOIN (SELECT person_id \
+     FROM person WHERE sex = 'F') b ON a.person_id = b.person_id) t",
+    "SELECT COUNT(*) AS n FROM (SELECT person_id FROM person WHERE sex = 'F' INTERSECT SELECT \
+     person_id FROM visit) t",
+    "SELECT COUNT(*) AS n FROM (SELECT person_id FROM person EXCEPT SELECT person_id FROM visit \
+     WHERE days > 5) t",
+    "SELECT COUNT(*) AS n FROM visit WHERE person_id IN (SELECT person_id FROM visit GROUP BY \
+     person_id HAVING COUNT(*) > 3)",
+    "SELECT sex, COUNT(*) AS n FROM person p JOIN (VALUES (1940, 'old'), (1942, 'old')) AS y(born, \
+     band) ON p.year_of_birth = y.born GROUP BY sex ORDER BY sex",
 ];
 
 /// A value as text, and how far noise may have moved it.

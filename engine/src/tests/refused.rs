@@ -67,9 +67,18 @@ const REFUSED: &[(Code, &str)] = &[
         "SELECT COUNT(*) FROM (SELECT ROW_NUMBER() OVER (ORDER BY cost) AS r FROM visit) t",
     ),
     (
-        Code::Subquery,
-        "SELECT COUNT(*) FROM visit v WHERE EXISTS (SELECT 1 FROM person p WHERE p.person_id = \
-         v.person_id)",
+        Code::JoinPerson,
+        "SELECT COUNT(*) FROM visit v WHERE EXISTS (SELECT 1 FROM person p WHERE p.year_of_birth = \
+         v.days)",
+    ),
+    (
+        Code::Window,
+        "SELECT COUNT(*) FROM (SELECT SUM(days) OVER (PARTITION BY region) AS s FROM visit) t",
+    ),
+    (
+        Code::Window,
+        "SELECT COUNT(*) FROM (SELECT COUNT(*) OVER (PARTITION BY person_id ORDER BY days RANGE \
+         BETWEEN 3 PRECEDING AND CURRENT ROW) AS k FROM visit) t",
     ),
     (Code::Subquery, "SELECT COUNT(*) FROM visit WHERE code IN (SELECT code FROM visit)"),
     (Code::Operator, "SELECT region, COUNT(*) FROM visit GROUP BY ROLLUP(region)"),

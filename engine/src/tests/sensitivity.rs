@@ -174,6 +174,20 @@ const SOURCES: &[(&str, bool, bool)] = &[
     ),
     ("(SELECT DISTINCT person_id, region, code, cost, days, visit_date FROM visit) v", true, false),
     ("(SELECT * FROM visit UNION ALL SELECT * FROM visit WHERE days > 3) v", true, false),
+    (
+        "(SELECT person_id, region, ROW_NUMBER() OVER (PARTITION BY person_id ORDER BY visit_date) \
+         AS code, LAG(cost) OVER (PARTITION BY person_id ORDER BY visit_date, days) AS cost, \
+         SUM(days) OVER (PARTITION BY person_id ORDER BY visit_date ROWS 2 PRECEDING) AS days, \
+         visit_date FROM visit) v",
+        true,
+        false,
+    ),
+    (
+        "visit v FULL JOIN (SELECT person_id FROM person WHERE sex = 'F') q ON v.person_id = \
+         q.person_id",
+        true,
+        false,
+    ),
 ];
 
 const VISIT_KEYS: &[&str] = &[
@@ -210,4 +224,8 @@ const VISIT_FILTERS: &[&str] = &[
     "v.person_id NOT IN (SELECT person_id FROM visit WHERE days > 20)",
     "v.code IN (SELECT code FROM codes WHERE chapter = 'A')",
     "v.visit_date >= DATE '2020-06-01'",
+    "EXISTS (SELECT 1 FROM person e WHERE e.person_id = v.person_id AND e.sex = 'F')",
+    "(SELECT COUNT(*) FROM visit e WHERE e.person_id = v.person_id AND e.days > 3) > 1",
+    "(v.days > 3 OR NOT EXISTS (SELECT 1 FROM visit e WHERE e.person_id = v.person_id AND e.code \
+     = 1))",
 ];
