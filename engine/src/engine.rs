@@ -1,6 +1,7 @@
 //! The street: from the text of a query to a released answer, in the order in which it happens.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::execution::context::SessionContext;
@@ -12,22 +13,28 @@ use ledger_adapter::keys::Signer;
 use ledger_adapter::ledger::Ledger;
 use ledger_adapter::receipt::Receipt;
 use ledger_adapter::statement::{
-    Envelope, Intent, ReleasePredicate, intent_commitment, release_commitment, release_statement,
+    Envelope, Intent, MechanismRecord, ReleasePredicate, intent_commitment, release_commitment,
+    release_statement,
 };
 
 use crate::aggregate::{self, ExactAggregates};
 use crate::answer::Answer;
 use crate::catalog::Catalog;
-use crate::error::{Error, IncidentId};
-use crate::estimate::{self, NoisyAggregates};
-use crate::noise::{self, Exact};
-use crate::privacy::plan::analyse;
+use crate::error::{Code, Error, IncidentId, Rejection};
+use crate::estimate;
+use crate::notes;
+use crate::perturb::{self, NoisyAggregates};
+use crate::privacy::plan::{PrivatePlan, analyse};
 use crate::privacy::price::{PricedPlan, price};
 use crate::privacy::relation::ContributionBounds;
+use crate::repeats::{Question, Releases};
+use crate::requests::Prepared;
 use crate::scan::gate::{VerifiedScan, public_tables};
 use crate::scan::public::settle;
 use crate::sql::bind::{bind, session};
-use crate::sql::text::parse;
+use crate::sql::dialect::Dialect;
+use crate::sql::options::{GroupSelection, Options};
+use crate::sql::text::{ParsedQuery, Request, parse_request};
 
 /// A question, and what may be spent on it.
 #[derive(Clone, Debug)]
@@ -53,6 +60,8 @@ pub struct Settings {
     pub threads: usize,
     /// Confidence of intervals, between 0 and 1.
     pub confidence: f64,
+    /// How questions are spelt.
+    pub dialect: Dialect,
 }
 
 /// Where the reasons of failures after the gate go; never to the analyst.
@@ -64,8 +73,10 @@ pub struct Engine {
     pub(crate) session: SessionContext,
     ledger: Arc<dyn Ledger>,
     signer: Signer,
-    settings: Settings,
+    pub(crate) settings: Settings,
     incidents: IncidentLog,
+    pub(crate) prepared: Prepared,
+    releases: Option<Releases>,
 }
 
 impl fmt::Debug for Engine {
@@ -99,6 +110,8 @@ pub struct QuotedColumn {
     pub clamp: (f64, f64),
     /// Most groups that one person counts in.
     pub groups_per_person: u64,
+    /// Whether noise, clamp and groups are only the largest that a private choice may make them.
+    pub is_chosen: bool,
     /// Keys of fewer persons than about this are not shown; `None` if keys are declared.
     pub threshold: Option<i64>,
 }
@@ -116,7 +129,16 @@ impl Engine {
         incidents: IncidentLog,
     ) -> Result<Self, Error> {
         let session = session(&catalog)?;
-        Ok(Self { catalog, session, ledger, signer, settings, incidents })
+        let (prepared, releases) = (Prepared::default(), None);
+        Ok(Self { catalog, session, ledger, signer, settings, incidents, prepared, releases })
+    }
+
+    /// Keeps what it releases in a directory, and answers the same question from there: the same
+    /// plan over the same extracts at the same price costs nothing the second time.
+    #[must_use]
+    pub fn with_releases(mut self, directory: PathBuf) -> Self {
+        self.releases = Some(Releases::at(directory));
+        self
     }
 
     /// The tables that can be asked about.
@@ -134,10 +156,21 @@ impl Engine {
     /// Neighbouring databases differ in all records of one person. What is released satisfies
     /// approximate zCDP with the (ρ, δ) that the account is charged.
     pub async fn answer(&self, query: &Query) -> Result<Answer, Error> {
-        let priced = self.plan(query).await?;
+        self.answer_parsed(self.parsed(query)?, query).await
+    }
+
+    pub(crate) async fn answer_parsed(
+        &self,
+        parsed: ParsedQuery,
+        query: &Query,
+    ) -> Result<Answer, Error> {
+        let priced = self.planned(parsed, query).await?;
         self.check(&priced)?;
         if priced.plan.boundaries.is_empty() {
             return self.answer_from_public_tables(&priced).await;
+        }
+        if let Some(answer) = self.repeated(&priced) {
+            return Ok(answer);
         }
         let settled = settle(&self.catalog, &priced, &self.session).await?;
         let (charged, intent, salt) = self.charge(&priced)?;
@@ -145,9 +178,10 @@ impl Engine {
         let scan = VerifiedScan::open(&self.catalog, &priced, &settled, &charged);
         let scan = self.past_gate(scan)?;
         let exact = self.aggregate(&priced, scan, &charged).await?;
-        let (noisy, charged) = self.add_noise(&priced, exact, charged)?;
+        let (noisy, mechanisms, charged) = self.add_noise(&priced, exact, charged)?;
+        let notes = notes::notes(&priced, &noisy);
         let estimates = self.estimate(&priced, noisy).await?;
-        self.publish(&priced, estimates, charged, intent, salt)
+        self.publish(&priced, estimates, charged, Papers { intent, salt, mechanisms, notes })
     }
 
     /// What a query would cost, and how noisy its columns would be. Nothing is charged or read.
@@ -155,28 +189,72 @@ impl Engine {
     /// # Errors
     /// [`Error::Rejected`], as [`Engine::answer`].
     pub async fn quote(&self, query: &Query) -> Result<Quote, Error> {
-        let priced = self.plan(query).await?;
-        let mut columns = Vec::new();
-        for (boundary, price) in priced.plan.boundaries.iter().zip(&priced.prices) {
-            for (i, (column, scale)) in boundary.columns.iter().zip(&price.scales).enumerate() {
-                let step = 10f64.powi(i32::from(column.decimals));
-                columns.push(QuotedColumn {
-                    name: column.label.clone(),
-                    noise: scale.as_f64() / step,
-                    clamp: (column.lower as f64 / step, column.upper as f64 / step),
-                    groups_per_person: boundary.groups_max,
-                    threshold: price.threshold.filter(|_| boundary.persons == Some(i)),
-                });
-            }
-        }
+        Self::quoted(self.plan(query).await?)
+    }
+
+    pub(crate) fn quoted(priced: PricedPlan) -> Result<Quote, Error> {
+        let columns = notes::quoted(&priced)?;
         Ok(Quote { cost: priced.cost, columns, notes: priced.plan.notes })
     }
 
     pub(crate) async fn plan(&self, query: &Query) -> Result<PricedPlan, Error> {
-        let parsed = parse(&query.text)?;
+        self.planned(self.parsed(query)?, query).await
+    }
+
+    fn parsed(&self, query: &Query) -> Result<ParsedQuery, Error> {
+        match parse_request(&query.text, self.settings.dialect)? {
+            Request::Answer(parsed) => Ok(parsed),
+            _ => Err(Rejection::new(Code::Statement, "only SELECT is answered")
+                .hint("records are read-only; write a SELECT with an aggregate")
+                .into()),
+        }
+    }
+
+    /// The plan of a query; what it says of its privacy itself goes before what it is asked with.
+    pub(crate) async fn planned(
+        &self,
+        parsed: ParsedQuery,
+        query: &Query,
+    ) -> Result<PricedPlan, Error> {
+        let options = parsed.options.clone();
+        let bounds = ContributionBounds {
+            rows_per_person: options.rows_per_person.or(query.bounds.rows_per_person),
+            groups_per_person: options.groups_per_person.or(query.bounds.groups_per_person),
+            persons_min: options.persons_min.unwrap_or(query.bounds.persons_min),
+        };
         let bound = bind(parsed, &self.session).await?;
-        let plan = analyse(bound, &self.catalog, query.bounds)?;
-        price(plan, query.epsilon, query.delta)
+        let plan = analyse(bound, &self.catalog, bounds)?;
+        self.check_options(&options, &plan)?;
+        let epsilon = options.epsilon.unwrap_or(query.epsilon);
+        price(plan, epsilon, options.delta.unwrap_or(query.delta))
+    }
+
+    fn check_options(&self, options: &Options, plan: &PrivatePlan) -> Result<(), Rejection> {
+        if let Some(unit) = &options.unit {
+            let name = unit.rsplit('.').next().unwrap_or(unit);
+            let mut units = self.catalog.tables().filter_map(|table| table.unit());
+            if !units.all(|unit| unit.eq_ignore_ascii_case(name)) {
+                let reason = format!("the privacy unit is the person, not {unit}");
+                return Err(Rejection::new(Code::Column, reason).at(name));
+            }
+        }
+        let unknown = plan.boundaries.iter().any(|boundary| !boundary.is_declared);
+        if options.selection == Some(GroupSelection::PublicGroups) && unknown {
+            return Err(Rejection::new(Code::Unbounded, "the groups are not publicly known")
+                .hint("name them: WHERE key IN (…), or join with a public table of keys"));
+        }
+        Ok(())
+    }
+
+    /// The release of the same question, if it was answered before.
+    fn repeated(&self, priced: &PricedPlan) -> Option<Answer> {
+        let question = self.question(priced)?;
+        self.releases.as_ref()?.find(&question, &self.signer.public())
+    }
+
+    fn question(&self, priced: &PricedPlan) -> Option<Question> {
+        let inputs = self.catalog.extracts().iter().map(|extract| extract.root()).collect();
+        Question::of(priced, inputs, self.catalog.account(), self.settings.confidence)
     }
 
     /// Every extract is active, and every file that will be read is as it was attested.
@@ -210,7 +288,7 @@ impl Engine {
             inputs: self.catalog.extracts().iter().map(|extract| extract.root()).collect(),
             cost: priced.cost,
             account: self.catalog.account(),
-            mechanisms: priced.prices.iter().flat_map(|p| p.mechanisms.iter().cloned()).collect(),
+            mechanisms: priced.reserved.clone(),
             day: self.settings.day,
         };
         let salt = Digest::random()?;
@@ -243,30 +321,8 @@ impl Engine {
         priced: &PricedPlan,
         exact: Vec<ExactAggregates>,
         charged: Charged,
-    ) -> Result<(Vec<NoisyAggregates>, Charged), Error> {
-        let mut columns = Vec::new();
-        let mut keys = Vec::new();
-        for ((boundary, price), cells) in
-            priced.plan.boundaries.iter().zip(&priced.prices).zip(exact)
-        {
-            keys.push((cells.keys, boundary.columns.len()));
-            for ((column, scale), values) in
-                boundary.columns.iter().zip(&price.scales).zip(cells.columns)
-            {
-                let (sensitivity, groups) = (column.sensitivity(), boundary.groups_max);
-                columns.push(Exact { values, sensitivity, groups, scale: *scale });
-            }
-        }
-        let (noisy, charged) = self.past_gate(noise::add(columns, charged))?;
-        let mut noisy = noisy.into_iter();
-        let cells = keys
-            .into_iter()
-            .map(|(keys, count)| NoisyAggregates {
-                keys,
-                columns: noisy.by_ref().take(count).collect(),
-            })
-            .collect();
-        Ok((cells, charged))
+    ) -> Result<(Vec<NoisyAggregates>, Vec<MechanismRecord>, Charged), Error> {
+        self.past_gate(perturb::run(priced, exact, charged, self.settings.confidence))
     }
 
     async fn estimate(
@@ -285,11 +341,12 @@ impl Engine {
         priced: &PricedPlan,
         mut answer: Answer,
         charged: Charged,
-        intent: Intent,
-        intent_salt: Digest,
+        papers: Papers,
     ) -> Result<Answer, Error> {
+        let Papers { intent, salt: intent_salt, mechanisms, notes } = papers;
         answer.cost = priced.cost;
-        answer.notes = self.notes(priced, &answer);
+        answer.notes = self.notes(&answer);
+        answer.notes.extend(notes);
         let predicate = ReleasePredicate {
             query: intent.query,
             intent: self.past_gate(intent_commitment(&intent_salt, &intent))?,
@@ -297,6 +354,7 @@ impl Engine {
             table: answer.released(),
             notes: answer.notes.clone(),
             finality: charged.placed().finality,
+            mechanisms: if mechanisms == priced.reserved { vec![] } else { mechanisms },
         };
         let statement = self.past_gate(release_statement(predicate))?;
         let release = self.past_gate(Envelope::sign(&statement, &self.signer))?;
@@ -317,6 +375,9 @@ impl Engine {
         let receipt =
             Receipt { version: 1, release, release_salt, intent, intent_salt, extracts, keys, log };
         answer.receipt = Some(receipt);
+        if let (Some(releases), Some(question)) = (&self.releases, self.question(priced)) {
+            releases.keep(&question, &answer);
+        }
         Ok(answer)
     }
 
@@ -325,41 +386,21 @@ impl Engine {
         std::iter::once(self.signer.public()).chain(sites).collect()
     }
 
-    fn notes(&self, priced: &PricedPlan, answer: &Answer) -> Vec<String> {
-        let mut notes = priced.plan.notes.clone();
+    fn notes(&self, answer: &Answer) -> Vec<String> {
         let bounded = (0..answer.columns().len()).any(|column| answer.has_intervals(column));
-        if bounded {
-            notes.push(format!(
-                "intervals hold the bounded total of these records with {:.0} % confidence",
-                answer.confidence() * 100.0
-            ));
-        }
-        for (boundary, price) in priced.plan.boundaries.iter().zip(&priced.prices) {
-            for column in &boundary.columns {
-                let step = 10f64.powi(i32::from(column.decimals));
-                let (lower, upper) = (column.lower as f64 / step, column.upper as f64 / step);
-                notes.push(format!(
-                    "{}: one person counts within [{lower}, {upper}] per group, in at most {} \
-                     group(s)",
-                    column.label, boundary.groups_max
-                ));
-            }
-            if let Some(threshold) = price.threshold {
-                notes.push(format!(
-                    "keys with {threshold} or fewer persons, after noise, are not shown"
-                ));
-            }
-        }
-        notes
+        let percent = answer.confidence() * 100.0;
+        let note = format!(
+            "intervals hold the bounded total of these records with {percent:.0} % confidence"
+        );
+        if bounded { vec![note] } else { vec![] }
     }
 
     async fn answer_from_public_tables(&self, priced: &PricedPlan) -> Result<Answer, Error> {
         let tables = public_tables(&self.catalog, priced)?;
         let confidence = self.settings.confidence;
         let answer = estimate::finish(priced, vec![], tables, &self.session, confidence).await;
-        let mut answer = answer.map_err(|error| {
-            crate::error::Rejection::new(crate::error::Code::Type, error.strip_backtrace())
-        })?;
+        let mut answer =
+            answer.map_err(|error| Rejection::new(Code::Type, error.strip_backtrace()))?;
         answer.notes.push("only public tables were read; nothing was charged".to_owned());
         Ok(answer)
     }
@@ -387,6 +428,14 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+/// What goes into the receipt of a query besides the answer.
+struct Papers {
+    intent: Intent,
+    salt: Digest,
+    mechanisms: Vec<MechanismRecord>,
+    notes: Vec<String>,
 }
 
 /// Name and version of this engine, in receipts.

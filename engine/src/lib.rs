@@ -18,7 +18,11 @@ pub mod engine;
 pub mod error;
 mod estimate;
 pub mod noise;
+mod notes;
+mod perturb;
 pub mod privacy;
+mod repeats;
+pub mod requests;
 pub mod scan;
 pub mod sql;
 

@@ -227,13 +227,18 @@ pub struct Intent {
 pub struct MechanismRecord {
     /// Column of the answer.
     pub column: String,
-    /// Name of the mechanism; `discrete-gaussian`.
+    /// Name of the mechanism: [`DISCRETE_GAUSSIAN`], [`DISCRETE_LAPLACE`], [`EXPONENTIAL`] or
+    /// [`KEY_SELECTION`].
     pub mechanism: String,
-    /// Most that one person moves one group, in steps of the integer grid; at least 1.
+    /// Most that one person moves one group, in steps of the integer grid; at least 1. In an
+    /// intent 0 if it is to be chosen privately: then the release has it.
     pub sensitivity: u64,
-    /// Most groups that one person is in; at least 1.
+    /// Most groups that one person is in; at least 1. It is 1 if `sensitivity` bounds all groups
+    /// together, in the Euclidean norm.
     pub groups_per_person: u64,
-    /// Scale of the noise in steps of the grid, times `2^scale_log2_denominator`; at least 1.
+    /// Scale of the noise in steps of the grid, times `2^scale_log2_denominator`; at least 1. For
+    /// the exponential mechanism its sharpness. In an intent 0 if it follows from what is to be
+    /// chosen.
     pub scale_numerator: u64,
     /// Binary places of the scale.
     pub scale_log2_denominator: u8,
@@ -263,6 +268,10 @@ pub struct ReleasePredicate {
     pub notes: Vec<String>,
     /// How final the charge was before noise was drawn.
     pub finality: Finality,
+    /// Every mechanism as it was carried out, in the order of the intent's; empty if the intent
+    /// says it all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mechanisms: Vec<MechanismRecord>,
 }
 
 /// A released answer: everything in it is private already.
@@ -324,6 +333,18 @@ fn pre_authentication(payload_type: &str, payload: &[u8]) -> Vec<u8> {
 fn malformed(detail: &str) -> LedgerError {
     LedgerError::Malformed { what: "signed statement", detail: detail.to_owned() }
 }
+
+/// Noise of the discrete Gaussian law.
+pub const DISCRETE_GAUSSIAN: &str = "discrete-gaussian";
+
+/// Noise of the discrete Laplace law.
+pub const DISCRETE_LAPLACE: &str = "discrete-laplace";
+
+/// The exponential mechanism over public candidates.
+pub const EXPONENTIAL: &str = "exponential";
+
+/// A choice of keys by their number of persons, from a table of probabilities.
+pub const KEY_SELECTION: &str = "key-selection";
 
 /// Media type of the payload, as in-toto prescribes it.
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";

@@ -1,12 +1,14 @@
-//! What one person may contribute: few enough groups, and in each a clamped total.
+//! What one person may contribute: few enough groups, and in each a bounded total.
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use datafusion::error::DataFusionError;
 use ledger_adapter::digest::Digest;
 
-use crate::aggregate::Limits;
 use crate::aggregate::cells::Cells;
+use crate::aggregate::overflow;
+use crate::privacy::boundary::Boundary;
+use crate::privacy::contributions::Bound;
 
 /// The rows of one bucket, one per person and group, in no particular order.
 #[derive(Default)]
@@ -60,31 +62,121 @@ impl BucketRows {
     pub(crate) fn into_cells(
         mut self,
         template: &Cells,
-        limits: &Limits,
+        boundary: &Boundary,
+        choice: Digest,
     ) -> Result<Cells, DataFusionError> {
         self.rows.sort_unstable_by(|a, b| (a.person, &a.key).cmp(&(b.person, &b.key)));
         let mut cells = template.empty();
+        let most = usize::try_from(boundary.groups_max()).unwrap_or(usize::MAX);
+        let ordered = boundary.groups.len() > 1;
         for person in self.rows.chunk_by_mut(|a, b| a.person == b.person) {
             let repeated = person.windows(2).any(|pair| pair[0].key == pair[1].key);
             if repeated {
                 return Err(DataFusionError::Internal("a person's group came twice".to_owned()));
             }
-            if person.len() > limits.groups_max {
-                person.sort_by_cached_key(|row| rank(limits.choice, row));
+            if person.len() > most || (ordered && person.len() > 1) {
+                person.sort_by_cached_key(|row| rank(choice, row.person, &row.key));
             }
-            for row in person.iter().take(limits.groups_max) {
-                let totals = row.totals.iter().zip(&limits.clamps);
-                let bounded = totals.map(|(total, (lower, upper))| (*total).clamp(*lower, *upper));
-                cells.count(&row.key, bounded)?;
-            }
+            let groups = person.len() as u64;
+            Person { kept: &person[..person.len().min(most)], boundary, groups }
+                .count(&mut cells)?;
         }
         Ok(cells)
     }
 }
 
+/// One person's totals, group by group, in the order in which groups are kept.
+struct Person<'a> {
+    kept: &'a [Row],
+    boundary: &'a Boundary,
+    /// Groups before any were dropped.
+    groups: u64,
+}
+
+impl Person<'_> {
+    /// Adds the person to every slot of every cell, and to the profiles once each.
+    fn count(&self, cells: &mut Cells) -> Result<(), DataFusionError> {
+        let mut profile = 0;
+        if self.boundary.groups.len() > 1 {
+            cells.profile(profile, &self.boundary.groups, self.groups);
+            profile += 1;
+        }
+        let mut norms = Vec::with_capacity(self.boundary.columns.len());
+        for (column, contribution) in self.boundary.columns.iter().enumerate() {
+            let norm = match contribution.bound {
+                Bound::Clamp => None,
+                Bound::Norm(_) => Some(self.norm(column)?),
+                Bound::Linked { anchor, .. } => norms[anchor],
+            };
+            norms.push(norm);
+            if let Bound::Norm(rungs) = &contribution.bound {
+                if norm.is_some_and(|norm| norm > 0) {
+                    cells.profile(profile, rungs, norm.unwrap_or(0));
+                }
+                profile += 1;
+            }
+        }
+        for (place, row) in self.kept.iter().enumerate() {
+            let cell = cells.cell(&row.key);
+            let mut slot = 0;
+            for (column, norm) in norms.iter().enumerate() {
+                let total = self.bounded(row, column);
+                for rung in self.boundary.rungs(column) {
+                    let counts = match norm {
+                        None => place as u64 >= *rung,
+                        Some(_) => false,
+                    };
+                    let part = match norm {
+                        _ if counts => 0,
+                        Some(norm) if norm > rung => scaled(total, *rung, *norm),
+                        _ => total,
+                    };
+                    cell[slot] = cell[slot].checked_add(i128::from(part)).ok_or_else(overflow)?;
+                    slot += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A total within the public clamp, and within what its rows can add up to.
+    fn bounded(&self, row: &Row, column: usize) -> i64 {
+        let contribution = &self.boundary.columns[column];
+        let total = row.totals[column].clamp(contribution.lower, contribution.upper);
+        match contribution.bound {
+            Bound::Linked { anchor, row: most } => {
+                let count = self.bounded(row, anchor).unsigned_abs();
+                let most = i64::try_from(count.saturating_mul(most)).unwrap_or(i64::MAX);
+                total.clamp(-most, most)
+            }
+            _ => total,
+        }
+    }
+
+    /// The L2 norm of a column's totals, rounded up.
+    fn norm(&self, column: usize) -> Result<u64, DataFusionError> {
+        let mut squares = 0u128;
+        for row in self.kept {
+            let total = u128::from(self.bounded(row, column).unsigned_abs());
+            let square = total.checked_mul(total).ok_or_else(overflow)?;
+            squares = squares.checked_add(square).ok_or_else(overflow)?;
+        }
+        let root = squares.isqrt();
+        let root = if root * root < squares { root + 1 } else { root };
+        u64::try_from(root).map_err(|_| overflow())
+    }
+}
+
+/// `total · rung / norm`, towards zero; `norm` is larger than `rung`.
+fn scaled(total: i64, rung: u64, norm: u64) -> i64 {
+    let part = u128::from(total.unsigned_abs()) * u128::from(rung) / u128::from(norm);
+    // Smaller than the total, so it fits.
+    let part = i64::try_from(part).unwrap_or(i64::MAX);
+    if total < 0 { -part } else { part }
+}
+
 /// Which of a person's groups are kept: the first in the order of a keyed hash of person and
 /// group. It depends on nothing else of the person, and on no other person.
-fn rank(choice: Digest, row: &Row) -> Digest {
-    let person = row.person.to_be_bytes();
-    Digest::labelled("graunt/keep/v1", &[choice.as_bytes(), &person, &row.key])
+pub(crate) fn rank(choice: Digest, person: i64, key: &[u8]) -> Digest {
+    Digest::labelled("graunt/keep/v1", &[choice.as_bytes(), &person.to_be_bytes(), key])
 }

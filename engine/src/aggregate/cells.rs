@@ -10,15 +10,19 @@ use arrow::row::{RowConverter, Rows, SortField};
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 
-use crate::aggregate::ExactAggregates;
-use crate::privacy::Boundary;
+use crate::aggregate::nested::Values;
+use crate::aggregate::{ExactAggregates, overflow};
+use crate::privacy::boundary::Boundary;
+use crate::privacy::contributions::NestedKind;
 
 /// Totals by key. Cells made from one template may be added to one another.
 #[derive(Clone, Debug)]
 pub(crate) struct Cells {
     converter: Arc<RowConverter>,
     types: Vec<DataType>,
-    columns: usize,
+    slots: usize,
+    /// How many persons would need each bound, for each that is chosen privately.
+    profiles: Vec<Vec<i128>>,
     /// Every declared key; `None` where any key may turn up.
     declared: Option<Arc<BTreeSet<Box<[u8]>>>>,
     totals: BTreeMap<Box<[u8]>, Vec<i128>>,
@@ -30,9 +34,12 @@ impl Cells {
         let types: Vec<DataType> = boundary.keys.iter().map(|key| key.data_type.clone()).collect();
         let fields = types.iter().cloned().map(SortField::new).collect();
         let converter = Arc::new(RowConverter::new(fields)?);
-        let columns = boundary.columns.len();
-        let mut cells = Self { converter, types, columns, declared: None, totals: BTreeMap::new() };
-        if boundary.persons.is_none() {
+        let slots = (0..boundary.columns.len()).map(|column| boundary.rungs(column).len()).sum();
+        let choices = boundary.choices();
+        let profiles = choices.iter().map(|(_, rungs)| vec![0; rungs.len()]).collect();
+        let totals = BTreeMap::new();
+        let mut cells = Self { converter, types, slots, profiles, declared: None, totals };
+        if boundary.is_declared {
             let domains: Vec<&[ScalarValue]> =
                 boundary.keys.iter().filter_map(|key| key.domain.as_deref()).collect();
             cells.declared = Some(Arc::new(cells.every_key(&domains)?));
@@ -42,7 +49,7 @@ impl Cells {
 
     /// The same cells, all empty; declared keys are there with zeros.
     pub(crate) fn empty(&self) -> Self {
-        let zeros = || vec![0; self.columns];
+        let zeros = || vec![0; self.slots];
         let totals = match &self.declared {
             Some(keys) => keys.iter().map(|key| (key.clone(), zeros())).collect(),
             None => BTreeMap::new(),
@@ -75,25 +82,27 @@ impl Cells {
         self.declared.as_ref().is_none_or(|keys| keys.contains(key))
     }
 
-    /// Adds one person's bounded totals.
-    pub(crate) fn count(
-        &mut self,
-        key: &[u8],
-        totals: impl Iterator<Item = i64>,
-    ) -> Result<(), DataFusionError> {
-        if !self.totals.contains_key(key) {
-            self.totals.insert(key.into(), vec![0; self.columns]);
+    /// The slots of a cell, to be added to.
+    pub(crate) fn cell(&mut self, key: &[u8]) -> &mut [i128] {
+        let slots = self.slots;
+        self.totals.entry(key.into()).or_insert_with(|| vec![0; slots])
+    }
+
+    /// Counts a person at the least rung that is not below `size`; at the last one if all are.
+    pub(crate) fn profile(&mut self, profile: usize, rungs: &[u64], size: u64) {
+        let rung = rungs.partition_point(|rung| *rung < size).min(rungs.len().saturating_sub(1));
+        if let Some(count) = self.profiles.get_mut(profile).and_then(|p| p.get_mut(rung)) {
+            *count += 1;
         }
-        if let Some(cell) = self.totals.get_mut(key) {
-            for (sum, total) in cell.iter_mut().zip(totals) {
-                *sum = sum.checked_add(i128::from(total)).ok_or_else(overflow)?;
-            }
-        }
-        Ok(())
     }
 
     /// Adds the cells of another bucket.
     pub(crate) fn add(&mut self, other: Self) -> Result<(), DataFusionError> {
+        for (profile, more) in self.profiles.iter_mut().zip(other.profiles) {
+            for (count, more) in profile.iter_mut().zip(more) {
+                *count += more;
+            }
+        }
         for (key, totals) in other.totals {
             match self.totals.get_mut(&key) {
                 None => {
@@ -109,8 +118,12 @@ impl Cells {
         Ok(())
     }
 
-    /// The cells in order of key.
-    pub(crate) fn finish(self) -> Result<ExactAggregates, DataFusionError> {
+    /// The cells in order of key, with what their values came to.
+    pub(crate) fn finish(
+        self,
+        boundary: &Boundary,
+        values: &[Values],
+    ) -> Result<ExactAggregates, DataFusionError> {
         let parser = self.converter.parser();
         let keys = if self.types.is_empty() {
             vec![]
@@ -119,13 +132,29 @@ impl Cells {
         } else {
             self.converter.convert_rows(self.totals.keys().map(|key| parser.parse(key)))?
         };
-        let mut columns = vec![Vec::with_capacity(self.totals.len()); self.columns];
+        let codes: Vec<Box<[u8]>> = self.totals.keys().cloned().collect();
+        let mut slots = vec![Vec::with_capacity(self.totals.len()); self.slots];
         for cell in self.totals.into_values() {
-            for (column, total) in columns.iter_mut().zip(cell) {
-                column.push(total);
+            for (slot, total) in slots.iter_mut().zip(cell) {
+                slot.push(total);
             }
         }
-        Ok(ExactAggregates { keys, columns })
+        let mut bins = Vec::new();
+        for (nested, values) in boundary.nested.iter().zip(values) {
+            match nested.kind {
+                NestedKind::Distinct { column } => {
+                    let counts: Vec<i128> = codes.iter().map(|key| values.distinct(key)).collect();
+                    let first = boundary.first_slot(column);
+                    for rung in 0..boundary.rungs(column).len() {
+                        slots[first + rung].clone_from(&counts);
+                    }
+                }
+                NestedKind::Quantiles { .. } => {
+                    bins.push(codes.iter().map(|key| values.bins(key)).collect());
+                }
+            }
+        }
+        Ok(ExactAggregates { keys, codes, slots, profiles: self.profiles, bins })
     }
 
     fn every_key(
@@ -151,8 +180,4 @@ impl Cells {
         let rows = self.encode(&columns)?;
         Ok(rows.iter().map(|row| Box::from(row.as_ref())).collect())
     }
-}
-
-fn overflow() -> DataFusionError {
-    DataFusionError::Execution("a total does not fit its integer".to_owned())
 }

@@ -6,12 +6,15 @@
 
 mod bounding;
 mod cells;
+mod nested;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
@@ -20,7 +23,8 @@ use ledger_adapter::digest::Digest;
 
 use crate::aggregate::bounding::BucketRows;
 use crate::aggregate::cells::Cells;
-use crate::privacy::Boundary;
+use crate::aggregate::nested::{BucketValues, Values};
+use crate::privacy::boundary::Boundary;
 use crate::privacy::price::PricedPlan;
 use crate::scan::gate::VerifiedScan;
 
@@ -28,8 +32,14 @@ use crate::scan::gate::VerifiedScan;
 pub(crate) struct ExactAggregates {
     /// One array per key, in order of key.
     pub(crate) keys: Vec<ArrayRef>,
-    /// One vector per column, in steps of its grid; cells in the order of the keys.
-    pub(crate) columns: Vec<Vec<i128>>,
+    /// The keys of each cell, encoded.
+    pub(crate) codes: Vec<Box<[u8]>>,
+    /// One vector per slot of the boundary, in steps of its grid; cells in the order of the keys.
+    pub(crate) slots: Vec<Vec<i128>>,
+    /// One vector per private choice: how many persons need each of the bounds.
+    pub(crate) profiles: Vec<Vec<i128>>,
+    /// For each nested column of quantiles, by cell: rows by bin.
+    pub(crate) bins: Vec<Vec<BTreeMap<usize, u64>>>,
 }
 
 impl fmt::Debug for ExactAggregates {
@@ -53,64 +63,88 @@ pub(crate) async fn run(
     let scan = Arc::new(scan);
     let mut exact = Vec::with_capacity(priced.plan.boundaries.len());
     for boundary in &priced.plan.boundaries {
-        let plan = Arc::new(session.state().optimize(&boundary.contributions)?);
+        let plans = Arc::new(Plans::of(boundary, session)?);
         let template = Arc::new(Cells::new(boundary)?);
         let buckets = futures::stream::iter(0..scan.buckets()).map(|bucket| {
-            let (plan, scan) = (Arc::clone(&plan), Arc::clone(&scan));
+            let (plans, scan) = (Arc::clone(&plans), Arc::clone(&scan));
             let (session, template) = (session.clone(), Arc::clone(&template));
-            let limits = Limits::of(boundary, choice);
-            let task =
-                async move { one_bucket(&plan, &scan, bucket, &session, &template, &limits).await };
+            let boundary = Arc::clone(boundary);
+            let task = async move {
+                one_bucket(&plans, &scan, bucket, &session, (&template, &boundary), choice).await
+            };
             async move { joined(tokio::spawn(task).await) }
         });
         let mut cells = template.empty();
+        let mut values: Vec<Values> = boundary.nested.iter().map(|_| Values::default()).collect();
         let mut parts = buckets.buffer_unordered(threads.max(1));
-        while let Some(part) = parts.try_next().await? {
+        while let Some((part, nested)) = parts.try_next().await? {
             cells.add(part)?;
+            for (values, more) in values.iter_mut().zip(nested) {
+                values.add(more);
+            }
         }
-        exact.push(cells.finish()?);
+        exact.push(cells.finish(boundary, &values)?);
     }
     Ok(exact)
 }
 
-/// What bounds one person.
-#[derive(Clone, Debug)]
-pub(crate) struct Limits {
-    /// Most groups that a person counts in.
-    pub(crate) groups_max: usize,
-    /// Clamp of one person's total, per column.
-    pub(crate) clamps: Vec<(i64, i64)>,
-    /// Keys the choice of groups.
-    pub(crate) choice: Digest,
+/// The plans of one boundary, optimized.
+struct Plans {
+    totals: LogicalPlan,
+    nested: Vec<LogicalPlan>,
 }
 
-impl Limits {
-    fn of(boundary: &Boundary, choice: Digest) -> Self {
-        Self {
-            groups_max: usize::try_from(boundary.groups_max).unwrap_or(usize::MAX),
-            clamps: boundary.columns.iter().map(|c| (c.lower, c.upper)).collect(),
-            choice,
-        }
+impl Plans {
+    fn of(boundary: &Boundary, session: &SessionContext) -> Result<Self, DataFusionError> {
+        let optimized = |plan: &LogicalPlan| session.state().optimize(plan);
+        let nested = boundary.nested.iter().map(|nested| optimized(&nested.contributions));
+        Ok(Self {
+            totals: optimized(&boundary.contributions)?,
+            nested: nested.collect::<Result<_, _>>()?,
+        })
     }
 }
 
 async fn one_bucket(
+    plans: &Plans,
+    scan: &VerifiedScan,
+    bucket: usize,
+    session: &SessionContext,
+    (template, boundary): (&Cells, &Boundary),
+    choice: Digest,
+) -> Result<(Cells, Vec<Values>), DataFusionError> {
+    let mut rows = BucketRows::default();
+    let mut stream = stream(&plans.totals, scan, bucket, session).await?;
+    while let Some(batch) = stream.next().await {
+        rows.push(template, &batch?)?;
+    }
+    let cells = rows.into_cells(template, boundary, choice)?;
+    let mut values = Vec::with_capacity(plans.nested.len());
+    for (plan, nested) in plans.nested.iter().zip(&boundary.nested) {
+        let mut rows = BucketValues::new(nested)?;
+        let mut stream = self::stream(plan, scan, bucket, session).await?;
+        while let Some(batch) = stream.next().await {
+            rows.push(template, &batch?)?;
+        }
+        values.push(rows.into_values(nested, boundary.groups_max(), choice)?);
+    }
+    Ok((cells, values))
+}
+
+async fn stream(
     plan: &LogicalPlan,
     scan: &VerifiedScan,
     bucket: usize,
     session: &SessionContext,
-    template: &Cells,
-    limits: &Limits,
-) -> Result<Cells, DataFusionError> {
+) -> Result<SendableRecordBatchStream, DataFusionError> {
     let state = session.state();
     let plan = scan.over_bucket(plan, bucket)?;
     let plan = state.query_planner().create_physical_plan(&plan, &state).await?;
-    let mut stream = execute_stream(plan, session.task_ctx())?;
-    let mut rows = BucketRows::default();
-    while let Some(batch) = stream.next().await {
-        rows.push(template, &batch?)?;
-    }
-    rows.into_cells(template, limits)
+    execute_stream(plan, session.task_ctx())
+}
+
+fn overflow() -> DataFusionError {
+    DataFusionError::Execution("a total does not fit its integer".to_owned())
 }
 
 fn joined<T>(

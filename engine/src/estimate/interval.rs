@@ -22,6 +22,7 @@ use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::Expr;
 
 use crate::answer::Bound;
+use crate::estimate::table::Cells;
 use crate::estimate::{ColumnBounds, cell_of};
 use crate::noise;
 use crate::privacy::plan::boundary_index;
@@ -32,7 +33,7 @@ use crate::privacy::released::ReleasedTable;
 pub(crate) struct Intervals<'a> {
     pub(crate) priced: &'a PricedPlan,
     /// The noisy tables, in order of boundary.
-    pub(crate) released: &'a [RecordBatch],
+    pub(crate) released: &'a [Cells],
     /// The output, with its hidden columns.
     pub(crate) rows: &'a RecordBatch,
     pub(crate) confidence: f64,
@@ -63,7 +64,7 @@ impl Intervals<'_> {
         let Some(lineage) = lineage else { return Ok(None) };
         let sources = sources(lineage);
         if sources.is_empty() {
-            return Ok(None);
+            return Ok(self.quantile(lineage));
         }
         if let (Expr::Column(_), [source]) = (lineage, sources.as_slice()) {
             return self.plain(source).map(Some);
@@ -71,22 +72,41 @@ impl Intervals<'_> {
         self.simulated(lineage, &sources, session).map(Some)
     }
 
-    /// A noisy cell as it is.
+    /// A quantile, whose interval was drawn with it.
+    fn quantile(&self, lineage: &Expr) -> ColumnBounds {
+        let Expr::Column(column) = lineage else { return None };
+        let boundary = boundary_of(column.relation.as_ref())?;
+        let index: usize = column.name.strip_prefix('q')?.parse().ok()?;
+        let drawn = self.released[boundary].quantiles.get(index)?;
+        let bound = |row| {
+            let drawn = drawn.get(self.cell(boundary, row)?)?;
+            Some(Bound { lower: drawn.lower, upper: drawn.upper })
+        };
+        Some((0..self.rows.num_rows()).map(bound).collect())
+    }
+
+    /// A noisy cell as it is, or a sum of such.
     fn plain(&self, source: &Source) -> Result<Vec<Option<Bound>>, DataFusionError> {
         let contribution = &self.priced.plan.boundaries[source.boundary].columns[source.column];
-        let scale = self.priced.prices[source.boundary].scales[source.column];
-        let half = noise::quantile(scale, 1.0 - self.confidence).map_err(external)?;
+        let cells = &self.released[source.boundary];
+        let noise = cells.noises[source.column];
+        let alpha = 1.0 - self.confidence;
+        let single = noise::quantile_of(noise, alpha).map_err(external)? as f64;
+        // A sum of many has the Gaussian law, but for what the corner of one may add.
+        let many = noise::deviation(noise) * normal_quantile(alpha);
         let step = 10f64.powi(i32::from(contribution.decimals));
-        let half = half as f64 / step;
+        let cut = cells.bounds[source.column].map_or(0.0, |chosen| chosen.cut);
         let floor = if contribution.lower >= 0 { 0.0 } else { f64::NEG_INFINITY };
-        let values = cast(
-            self.released[source.boundary].column_by_name(&source.name.name).ok_or_else(missing)?,
-            &DataType::Float64,
-        )?;
+        let values = cells.batch.column_by_name(&source.name.name).ok_or_else(missing)?;
+        let values = cast(values, &DataType::Float64)?;
         let values = values.as_primitive::<Float64Type>();
         let bound = |row| {
-            let value = values.value(self.cell(source.boundary, row)?);
-            Some(Bound { lower: (value - half).max(floor), upper: (value + half).max(floor) })
+            let cell = self.cell(source.boundary, row)?;
+            let summed = cells.summed[cell] as f64;
+            let half = if summed > 1.0 { many * summed.sqrt() } else { single };
+            let (value, half, cut) = (values.value(cell), half / step, cut * summed / step);
+            let lower = if contribution.lower < 0 { value - half - cut } else { value - half };
+            Some(Bound { lower: lower.max(floor), upper: (value + half + cut).max(floor) })
         };
         Ok((0..self.rows.num_rows()).map(bound).collect())
     }
@@ -101,8 +121,8 @@ impl Intervals<'_> {
         let draws = if self.rows.num_rows() > MANY_ROWS { DRAWS_MIN } else { DRAWS };
         let mut noise: BTreeMap<(usize, usize), Vec<f64>> = BTreeMap::new();
         for source in sources {
-            let scale = self.priced.prices[source.boundary].scales[source.column];
-            let drawn = noise::replicas(scale, draws).map_err(external)?;
+            let law = self.released[source.boundary].noises[source.column];
+            let drawn = noise::replicas_of(law, draws).map_err(external)?;
             noise.insert((source.boundary, source.column), drawn);
         }
         let schema = self.schema(lineage)?;
@@ -133,7 +153,9 @@ impl Intervals<'_> {
         for (qualifier, field) in schema.iter() {
             let boundary = boundary_of(qualifier).ok_or_else(missing)?;
             let Some(cell) = self.cell(boundary, row) else { return Ok(None) };
-            let array = self.released[boundary].column_by_name(field.name()).ok_or_else(missing)?;
+            let cells = &self.released[boundary];
+            let array = cells.batch.column_by_name(field.name()).ok_or_else(missing)?;
+            let spread = (cells.summed[cell] as f64).sqrt();
             let index = column_index(field.name());
             let drawn = index.and_then(|index| noise.get(&(boundary, index)));
             let Some(drawn) = drawn else {
@@ -149,7 +171,8 @@ impl Intervals<'_> {
                     ScalarValue::Float64(Some(value)) => value,
                     _ => return Ok(None),
                 };
-            let moved: Float64Array = drawn.iter().map(|z| Some(value - z / step)).collect();
+            let moved: Float64Array =
+                drawn.iter().map(|z| Some(value - z * spread / step)).collect();
             columns.push(cast(&moved, field.data_type())?);
         }
         Ok(Some(columns))
@@ -174,7 +197,7 @@ impl Intervals<'_> {
         let (_, column) = cells.iter().find(|(of, _)| *of == boundary)?;
         let number = cell_of(self.rows, *column, row)?;
         // Cells are numbered before the threshold; find the row that carries the number.
-        let numbers = self.released[boundary].column(0);
+        let numbers = self.released[boundary].batch.column(0);
         let numbers = numbers.as_primitive_opt::<arrow::datatypes::UInt64Type>()?;
         numbers.values().binary_search(&(number as u64)).ok()
     }
@@ -216,6 +239,20 @@ fn quantiles(values: &Float64Array, confidence: f64) -> Option<Bound> {
     )]
     let at = |fraction: f64| ((fraction * most as f64).round() as usize).min(most);
     Some(Bound { lower: values[at(tail)], upper: values[at(1.0 - tail)] })
+}
+
+/// z with Pr[|Z| > z] = α for the standard normal law, from above, by bisection of its tail.
+fn normal_quantile(alpha: f64) -> f64 {
+    let (mut low, mut high) = (0.0, 40.0);
+    for _ in 0..60 {
+        let middle = f64::midpoint(low, high);
+        if libm::erfc(middle / std::f64::consts::SQRT_2) > alpha {
+            low = middle
+        } else {
+            high = middle
+        }
+    }
+    high
 }
 
 fn missing() -> DataFusionError {

@@ -2,15 +2,14 @@
 //! noisy values and public parameters only.
 
 mod interval;
+pub(crate) mod marginals;
+mod table;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions,
-    UInt64Array,
-};
-use arrow::compute::{concat_batches, filter};
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::concat_batches;
 use arrow::datatypes::UInt64Type;
 use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::error::DataFusionError;
@@ -19,19 +18,11 @@ use datafusion::physical_plan::collect;
 
 use crate::answer::{Answer, Bound};
 use crate::estimate::interval::Intervals;
-use crate::privacy::Boundary;
-use crate::privacy::price::{BoundaryPrice, PricedPlan};
+use crate::estimate::table::Cells;
+use crate::perturb::NoisyAggregates;
+use crate::privacy::price::PricedPlan;
 use crate::privacy::released::ReleasedTable;
 use crate::scan::gate::over;
-
-/// The noisy cells of one boundary.
-#[derive(Debug)]
-pub(crate) struct NoisyAggregates {
-    /// One array per key.
-    pub(crate) keys: Vec<ArrayRef>,
-    /// One vector per column, in steps of its grid.
-    pub(crate) columns: Vec<Vec<i128>>,
-}
 
 /// Computes the asked columns and their intervals from the noisy cells.
 ///
@@ -45,12 +36,12 @@ pub(crate) async fn finish(
     confidence: f64,
 ) -> Result<Answer, DataFusionError> {
     let mut released = Vec::with_capacity(noisy.len());
-    for (index, cells) in noisy.into_iter().enumerate() {
-        let boundary = &priced.plan.boundaries[index];
-        let batch = table(index, boundary, &priced.prices[index], cells)?;
-        let memory = MemTable::try_new(batch.schema(), vec![vec![batch.clone()]])?;
+    for (index, noisy) in noisy.into_iter().enumerate() {
+        let cells = Cells::of(index, &priced.plan.boundaries[index], noisy)?;
+        let batch = cells.batch.clone();
+        let memory = MemTable::try_new(batch.schema(), vec![vec![batch]])?;
         tables.insert(ReleasedTable::name(index), Arc::new(memory));
-        released.push(batch);
+        released.push(cells);
     }
     let state = session.state();
     let plan = state.optimize(&over(&priced.plan.outer, &tables)?)?;
@@ -64,41 +55,6 @@ pub(crate) async fn finish(
     let rows = rows.project(&visible)?;
     let names = priced.plan.output.iter().map(|column| column.name.clone()).collect();
     Ok(Answer::new(names, rows, bounds, confidence))
-}
-
-/// The noisy cells as a table; keys that are not declared stay below their threshold unseen.
-fn table(
-    index: usize,
-    boundary: &Boundary,
-    price: &BoundaryPrice,
-    cells: NoisyAggregates,
-) -> Result<RecordBatch, DataFusionError> {
-    let count = cells.columns.first().map_or(0, Vec::len);
-    let mut arrays: Vec<ArrayRef> = vec![Arc::new(UInt64Array::from_iter_values(0..count as u64))];
-    arrays.extend(cells.keys);
-    for (column, values) in boundary.columns.iter().zip(&cells.columns) {
-        arrays.push(if column.integer {
-            Arc::new(values.iter().map(|v| Some(saturated(*v))).collect::<Int64Array>())
-        } else {
-            let step = 10f64.powi(i32::from(column.decimals));
-            Arc::new(values.iter().map(|v| Some(*v as f64 / step)).collect::<Float64Array>())
-        });
-    }
-    if let (Some(persons), Some(threshold)) = (boundary.persons, price.threshold) {
-        let threshold = i128::from(threshold);
-        let shown: BooleanArray =
-            cells.columns[persons].iter().map(|persons| Some(*persons > threshold)).collect();
-        arrays = arrays.iter().map(|array| filter(array, &shown)).collect::<Result<_, _>>()?;
-    }
-    let rows = arrays[0].len();
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    let schema = ReleasedTable::new(index, boundary).schema();
-    Ok(RecordBatch::try_new_with_options(schema, arrays, &options)?)
-}
-
-/// The noisy value as a 64-bit integer.
-fn saturated(value: i128) -> i64 {
-    i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
 }
 
 /// The row of the noisy table that an output row came from.

@@ -2,7 +2,7 @@
 //!
 //! No message holds a value, a count or anything else that was computed from records.
 
-use ledger_adapter::cost::Rho;
+use ledger_adapter::cost::{Delta, Rho};
 
 /// Why noise was refused or could not be drawn.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,18 @@ pub enum NoiseError {
     /// Nobody can change the column, so no scale follows from a charge.
     #[error("the sensitivity or the number of groups is zero")]
     NoSensitivity,
+    /// No family of noise was allowed.
+    #[error("no family of noise is allowed")]
+    NoFamily,
+    /// A residual column is not Gaussian, or is not the full table that its shape says.
+    #[error("a residual column is not a full table with Gaussian noise")]
+    BadResidual,
+    /// A cell has no candidates to choose from.
+    #[error("a selection has no candidates")]
+    NoCandidates,
+    /// A table of keep probabilities is empty, falls, or keeps keys of nobody.
+    #[error("a table of keep probabilities is empty, falls, or does not begin with zero")]
+    BadTable,
     /// A charge, scale or tail is beyond what its integer type holds.
     #[error("{what} does not fit its integer type")]
     Overflow {
@@ -37,6 +49,17 @@ pub enum NoiseError {
         /// What the ledger granted.
         granted: Rho,
     },
+    /// The choice of keys needs a larger failure probability than was granted; nothing was drawn.
+    #[error("the keys need delta {:e}, and {:e} is granted", .needed.as_f64(), .granted.as_f64())]
+    DeltaUnderfunded {
+        /// What the steps so far and this one amount to.
+        needed: Delta,
+        /// What the ledger granted.
+        granted: Delta,
+    },
+    /// An earlier step with the same charge failed; nothing was drawn.
+    #[error("an earlier step with the same charge failed")]
+    Spoilt,
     /// Our charge is below opendp's privacy map; nothing was drawn.
     #[error("the charge of a column is below its privacy map")]
     MapDisagrees,

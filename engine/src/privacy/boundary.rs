@@ -1,28 +1,15 @@
 //! The boundary: an aggregate over persons' rows that is not grouped by the person.
-//!
-//! # Privacy
-//! Neighbours differ in all rows of one person. The contributions plan yields one row per person
-//! and group, made from that person's rows alone. A person keeps at most `groups_max` groups, and
-//! in each every column is clamped to `lower..=upper`, with `lower ≤ 0 ≤ upper`; a person who is
-//! absent adds 0. So adding or removing a person moves at most `groups_max` cells of a column by
-//! at most [`Contribution::sensitivity`] each.
-
-use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::{Column, ScalarValue, TableReference};
-use datafusion::functions::core::expr_fn::{coalesce, greatest};
-use datafusion::functions_aggregate::expr_fn::sum;
-use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::logical_expr::{
-    Aggregate, Expr, ExprSchemable, LogicalPlan, Projection, cast, lit, when,
-};
+use datafusion::common::{Column, ScalarValue};
+use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan};
 
 use crate::error::{Code, Rejection};
+use crate::privacy::columns::{Columns, persons_column};
+use crate::privacy::contributions::{Bound, Contribution, Nested, Shape};
 use crate::privacy::facts::Facts;
-use crate::privacy::grid::to_grid;
-use crate::privacy::range::Range;
-use crate::privacy::relation::{Analysis, Kind, Relation, column_of, named, unplanned};
+use crate::privacy::margins::{Margins, margins};
+use crate::privacy::relation::{Analysis, HIDDEN, Kind, Relation, column_of, named, unplanned};
 use crate::privacy::released::ReleasedTable;
 
 /// One private aggregate.
@@ -33,10 +20,97 @@ pub(crate) struct Boundary {
     pub(crate) contributions: LogicalPlan,
     pub(crate) keys: Vec<Key>,
     pub(crate) columns: Vec<Contribution>,
-    /// Most groups that a person counts in; at least 1.
-    pub(crate) groups_max: u64,
-    /// The column of [`Boundary::columns`] that counts persons, where keys are not declared.
+    /// What needs more than a total per person and group.
+    pub(crate) nested: Vec<Nested>,
+    /// Most groups that a person counts in: one number, or several to choose from privately;
+    /// ascending, at least 1.
+    pub(crate) groups: Vec<u64>,
+    /// The column of [`Boundary::columns`] that counts persons, where it decides which keys are
+    /// shown.
     pub(crate) persons: Option<usize>,
+    /// Whether every key is known publicly.
+    pub(crate) is_declared: bool,
+    /// Whether the query asks for the number of persons; if not, it serves the keys only.
+    pub(crate) shows_persons: bool,
+    /// Fewest persons of a cell that is shown; 0 if any number will do.
+    pub(crate) persons_min: u64,
+    /// For ROLLUP, CUBE and GROUPING SETS: which sums over keys are asked for.
+    pub(crate) margins: Option<Margins>,
+}
+
+/// One exact sum per cell that is computed: a column under one of the bounds to choose from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Slot {
+    pub(crate) column: usize,
+    /// Most that one person moves one cell, in steps of the grid; at least 1.
+    pub(crate) sensitivity: u64,
+    /// Most cells that one person moves; `None` if the sensitivity bounds them all together, in
+    /// the L2 norm.
+    pub(crate) groups: Option<u64>,
+}
+
+impl Boundary {
+    /// Most groups of a person that are looked at.
+    pub(crate) fn groups_max(&self) -> u64 {
+        self.groups.last().copied().unwrap_or(1)
+    }
+
+    /// Whether keys are chosen by exact numbers of persons, as nobody asks for noisy ones.
+    pub(crate) fn selects_keys(&self) -> bool {
+        self.persons.is_some() && !self.is_declared && !self.shows_persons && self.persons_min == 0
+    }
+
+    /// The bounds to choose from for a column.
+    pub(crate) fn rungs(&self, column: usize) -> &[u64] {
+        match &self.columns[column].bound {
+            Bound::Clamp => &self.groups,
+            Bound::Norm(norms) => norms,
+            Bound::Linked { anchor, .. } => self.rungs(*anchor),
+        }
+    }
+
+    /// The slots of a column, one per bound to choose from.
+    pub(crate) fn slots(&self, column: usize) -> impl Iterator<Item = Slot> + '_ {
+        let contribution = &self.columns[column];
+        self.rungs(column).iter().map(move |rung| match contribution.bound {
+            Bound::Clamp => Slot { column, sensitivity: contribution.clamp(), groups: Some(*rung) },
+            Bound::Norm(_) => Slot { column, sensitivity: *rung, groups: None },
+            Bound::Linked { row, .. } => {
+                Slot { column, sensitivity: rung.saturating_mul(row), groups: None }
+            }
+        })
+    }
+
+    /// All that decides what its cells are, as text; names that we gave are numbered anew.
+    pub(crate) fn identity(&self) -> String {
+        let mut text = self.contributions.display_indent().to_string();
+        for nested in &self.nested {
+            let shown = nested.contributions.display_indent();
+            text.push_str(&format!("\n{} {:?}\n{shown}", nested.most, nested.kind));
+        }
+        let columns = self.columns.iter().map(|c| (&c.bound, c.lower, c.upper, c.decimals));
+        let columns: Vec<_> = columns.collect();
+        let keys: Vec<_> = self.keys.iter().map(|key| &key.domain).collect();
+        let (groups, margins, least) = (&self.groups, &self.margins, self.persons_min);
+        text.push_str(&format!("\n{columns:?} {keys:?} {groups:?} {margins:?} {least}"));
+        renumbered(&text)
+    }
+
+    /// Where the slots of a column begin among all slots.
+    pub(crate) fn first_slot(&self, column: usize) -> usize {
+        (0..column).map(|column| self.rungs(column).len()).sum()
+    }
+
+    /// The private choices to be made: of the number of groups (`None`), and of the norm of a
+    /// column; with what there is to choose from.
+    pub(crate) fn choices(&self) -> Vec<(Option<usize>, &[u64])> {
+        let groups = (self.groups.len() > 1).then_some((None, self.groups.as_slice()));
+        let norms = self.columns.iter().enumerate().filter_map(|(i, c)| match &c.bound {
+            Bound::Norm(norms) => Some((Some(i), norms.as_slice())),
+            _ => None,
+        });
+        groups.into_iter().chain(norms).collect()
+    }
 }
 
 /// One key of the groups.
@@ -48,31 +122,6 @@ pub(crate) struct Key {
     pub(crate) domain: Option<Vec<ScalarValue>>,
 }
 
-/// One column to be noised.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Contribution {
-    /// What it is, for people and receipts.
-    pub(crate) label: String,
-    /// Clamp of one person's total in one group, in steps of the grid; `lower ≤ 0 ≤ upper`.
-    pub(crate) lower: i64,
-    pub(crate) upper: i64,
-    /// A step of the grid is 10^-decimals.
-    pub(crate) decimals: u8,
-    /// Whether SQL sees whole numbers.
-    pub(crate) integer: bool,
-    row: Expr,
-    /// For a sum that an average is made of: the column that counts its rows. A person with more
-    /// rows than count has the sum scaled down to those that do.
-    count: Option<usize>,
-}
-
-impl Contribution {
-    /// Most that one person can move one cell, in steps of the grid; at least 1.
-    pub(crate) fn sensitivity(&self) -> u64 {
-        self.lower.unsigned_abs().max(self.upper.unsigned_abs()).max(1)
-    }
-}
-
 impl Analysis<'_> {
     pub(crate) fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Relation, Rejection> {
         let input = self.relation(&aggregate.input)?;
@@ -80,38 +129,47 @@ impl Analysis<'_> {
             let plan = LogicalPlan::Aggregate(aggregate.clone());
             return self.after(&plan, vec![input], false);
         };
-        if aggregate.group_expr.iter().any(|e| matches!(e, Expr::GroupingSet(_))) {
-            return Err(Rejection::new(
-                Code::Operator,
-                "ROLLUP, CUBE and GROUPING SETS have no rule yet",
-            )
-            .hint("ask one GROUP BY at a time"));
-        }
         let is_unit = |expr: &Expr| column_of(expr).is_some_and(|c| units.contains(c));
-        if aggregate.group_expr.iter().any(is_unit) {
+        let margins = margins(aggregate)?;
+        let group: Vec<Expr> = match &margins {
+            Some((_, keys)) => keys.clone(),
+            None => aggregate.group_expr.clone(),
+        };
+        if group.iter().any(is_unit) {
+            if margins.is_some() {
+                let reason = "ROLLUP, CUBE and GROUPING SETS within a person have no rule";
+                return Err(Rejection::new(Code::Operator, reason));
+            }
             return self.within_person(aggregate, input);
         }
-        let rows = self.bounds.rows_per_person.map_or(*rows_max, u64::from).max(1);
-        let unit = units[0].clone();
+        let (rows, is_given) = match self.bounds.rows_per_person {
+            Some(rows) => (u64::from(rows), true),
+            None => (*rows_max, false),
+        };
         let mut keys = Vec::new();
         let mut steady = true;
-        for (i, expr) in aggregate.group_expr.iter().enumerate() {
-            let expr = self.row_expr(expr, &input)?;
-            let facts = input.scope().facts(&expr);
-            if facts.person {
+        for (i, expr) in group.iter().enumerate() {
+            let rewritten = self.row_expr(expr, &input)?;
+            let facts = input.scope().facts(&rewritten);
+            // A key that is the person in disguise.
+            if facts.person || column_of(&rewritten).is_some_and(|c| units.contains(c)) {
                 return Err(Rejection::new(Code::Rows, "the person is a key of the result")
                     .hint("group by a property of persons, or count them"));
             }
             steady &= facts.constant;
-            keys.push((self.key(i, &expr, &facts, &input)?, expr));
+            keys.push((key(i, &rewritten, &facts, &input)?, rewritten));
         }
-        let mut columns = Columns { rows, found: Vec::new() };
+        let shape = Shape { input: &input, unit: &units[0], keys: &keys };
+        let boundary = self.boundaries.len();
+        let (found, nested) = (Vec::new(), Vec::new());
+        let rows = rows.max(1);
+        let mut columns = Columns { rows, is_given, boundary, shape, found, nested };
         let mut outputs = Vec::new();
         for expr in &aggregate.aggr_expr {
-            outputs.push(columns.output(self, expr, &input)?);
+            outputs.push(columns.output(self, expr)?);
         }
-        let mut columns = columns.found;
-        if columns.is_empty() {
+        let Columns { shape, found: mut columns, nested, .. } = columns;
+        if columns.is_empty() && nested.is_empty() {
             return Err(Rejection::new(Code::Aggregate, "the groups have no aggregate")
                 .hint("add COUNT(*), or COUNT(DISTINCT person_id)"));
         }
@@ -121,37 +179,61 @@ impl Analysis<'_> {
             .try_fold(1u64, |cells, (key, _)| cells.checked_mul(key.domain.as_ref()?.len() as u64));
         // Past that many cells zeros are no help: keys are shown above a threshold instead.
         let cells = cells.filter(|cells| *cells <= CELLS_MAX);
-        let declared = cells.is_some();
-        let wanted = self.bounds.groups_per_person.map_or(GROUPS_PER_PERSON, u64::from).max(1);
-        let groups_max = if single { 1 } else { wanted.min(cells.unwrap_or(u64::MAX).max(1)) };
-        let persons = if declared { None } else { Some(persons_column(&mut columns)) };
-        let contributions = contributions(&input, &unit, &keys, &columns)?;
+        let is_declared = cells.is_some();
+        let persons_min = if keys.is_empty() { 0 } else { u64::from(self.bounds.persons_min) };
+        let asked = columns.len();
+        let chooses = !is_declared || persons_min > 0;
+        let persons = chooses.then(|| persons_column(&mut columns));
+        let shows_persons = persons.is_some_and(|column| column < asked);
+        let contributions = shape.totals(&columns)?;
+        let groups = self.groups(single, cells, !nested.is_empty());
         let keys: Vec<Key> = keys.into_iter().map(|(key, _)| key).collect();
-        let index = self.boundaries.len();
-        self.boundaries.push(Boundary { contributions, keys, columns, groups_max, persons });
+        let margins = margins.map(|(margins, _)| margins);
+        if margins.is_some() {
+            crate::privacy::margins::check(&columns, &nested, single)?;
+        }
+        let made = Boundary {
+            contributions,
+            keys,
+            columns,
+            nested,
+            groups,
+            persons,
+            is_declared,
+            shows_persons,
+            persons_min,
+            margins,
+        };
+        let index = self.placed(made);
         self.released(index, aggregate, &outputs)
     }
 
-    fn key(
-        &self,
-        index: usize,
-        expr: &Expr,
-        facts: &Facts,
-        input: &Relation,
-    ) -> Result<Key, Rejection> {
-        let data_type = expr.get_type(input.plan.schema()).map_err(unplanned)?;
-        let domain = match &facts.domain {
-            Some(values) => {
-                let cast = values.iter().map(|value| value.cast_to(&data_type));
-                let mut values = cast.collect::<Result<Vec<_>, _>>().map_err(unplanned)?;
-                if facts.nullable {
-                    values.insert(0, ScalarValue::try_from(&data_type).map_err(unplanned)?);
-                }
-                Some(values)
-            }
-            None => None,
-        };
-        Ok(Key { name: format!("k{index}"), data_type, domain })
+    /// How many groups a person counts in, or what there is to choose from.
+    fn groups(&self, single: bool, cells: Option<u64>, nested: bool) -> Vec<u64> {
+        let cells = cells.unwrap_or(u64::MAX).max(1);
+        if single {
+            return vec![1];
+        }
+        if let Some(groups) = self.bounds.groups_per_person {
+            return vec![u64::from(groups).max(1).min(cells)];
+        }
+        if nested {
+            return vec![GROUPS_PER_PERSON.min(cells)];
+        }
+        let mut ladder: Vec<u64> = GROUPS.iter().map(|groups| (*groups).min(cells)).collect();
+        ladder.dedup();
+        ladder
+    }
+
+    /// The number of a boundary: the one that it has already, if it is asked for twice. Then it is
+    /// noised and charged once, and both uses agree.
+    fn placed(&mut self, made: Boundary) -> usize {
+        let identity = made.identity();
+        if let Some(index) = self.boundaries.iter().position(|b| b.identity() == identity) {
+            return index;
+        }
+        self.boundaries.push(made);
+        self.boundaries.len() - 1
     }
 
     /// The noisy cells as a table, under the names that the aggregate's columns had.
@@ -162,8 +244,10 @@ impl Analysis<'_> {
         outputs: &[Expr],
     ) -> Result<Relation, Rejection> {
         let table = ReleasedTable::new(index, &self.boundaries[index]);
-        let keys = self.boundaries[index].keys.iter().map(|key| table.column(&key.name));
-        let exprs: Vec<Expr> = keys.chain(outputs.iter().cloned()).collect();
+        let boundary = &self.boundaries[index];
+        let keys = boundary.keys.iter().map(|key| table.column(&key.name));
+        let grouping = boundary.margins.as_ref().map(|_| table.grouping());
+        let exprs: Vec<Expr> = keys.chain(grouping).chain(outputs.iter().cloned()).collect();
         let scan = table.scan().map_err(unplanned)?;
         let facts = scan
             .schema()
@@ -185,289 +269,46 @@ impl Analysis<'_> {
     }
 }
 
-/// Collects the noisy columns that the aggregates of one boundary need, each once.
-struct Columns {
-    rows: u64,
-    found: Vec<Contribution>,
-}
-
-impl Columns {
-    /// The aggregate as an expression over the released columns `a0`, `a1`, …
-    fn output(
-        &mut self,
-        analysis: &mut Analysis<'_>,
-        expr: &Expr,
-        input: &Relation,
-    ) -> Result<Expr, Rejection> {
-        let function = match expr.clone().unalias() {
-            Expr::AggregateFunction(function) => function,
-            other => {
-                let reason = format!("{} is no aggregate", other.schema_name());
-                return Err(Rejection::new(Code::Aggregate, reason));
+fn key(index: usize, expr: &Expr, facts: &Facts, input: &Relation) -> Result<Key, Rejection> {
+    let data_type = expr.get_type(input.plan.schema()).map_err(unplanned)?;
+    let domain = match &facts.domain {
+        Some(values) => {
+            let cast = values.iter().map(|value| value.cast_to(&data_type));
+            let mut values = cast.collect::<Result<Vec<_>, _>>().map_err(unplanned)?;
+            if facts.nullable {
+                values.insert(0, ScalarValue::try_from(&data_type).map_err(unplanned)?);
             }
-        };
-        let index = analysis.boundaries.len();
-        let AggregateFunction { func, params } = &function;
-        let filter = match &params.filter {
-            Some(filter) => Some(analysis.argument(filter, input)?),
-            None => None,
-        };
-        let mut args = Vec::with_capacity(params.args.len());
-        for arg in &params.args {
-            args.push(analysis.argument(arg, input)?);
+            Some(values)
         }
-        let plain = params.order_by.is_empty() && params.null_treatment.is_none();
-        let asked = |argument: &Expr| Asked {
-            label: label(expr),
-            argument: argument.clone(),
-            facts: input.scope().facts(argument),
-            filter,
-            boundary: index,
-        };
-        match (func.name(), args.as_slice(), params.distinct) {
-            ("count", [argument], true) if input.scope().facts(argument).person => {
-                Ok(self.persons(asked(argument)))
-            }
-            ("count", [argument], false) if plain => self.count(asked(argument)),
-            ("sum", [argument], false) if plain => {
-                let kind = argument.get_type(input.plan.schema()).map_err(unplanned)?;
-                self.sum(asked(argument), kind.is_integer())
-            }
-            ("avg", [argument], false) if plain => self.average(asked(argument)),
-            ("count", _, true) => Err(Rejection::new(
-                Code::Aggregate,
-                "COUNT(DISTINCT …) of anything but the person has no rule yet",
-            )
-            .at("DISTINCT")
-            .hint("COUNT(DISTINCT person_id) is answered")),
-            (name, ..) => {
-                Err(Rejection::new(Code::Aggregate, format!("{name} has no private form yet"))
-                    .at(name)
-                    .hint("COUNT, SUM and AVG are answered"))
-            }
-        }
-    }
-
-    /// `COUNT(DISTINCT person)`: one person counts once.
-    fn persons(&mut self, asked: Asked) -> Expr {
-        let argument = Some(asked.argument).filter(|_| asked.facts.nullable);
-        let row = counted(argument, asked.filter);
-        let column = self.add(asked.label, row, (0, 1), 0, true);
-        released(asked.boundary, column)
-    }
-
-    /// `COUNT(*)` or `COUNT(x)`.
-    fn count(&mut self, asked: Asked) -> Result<Expr, Rejection> {
-        let row = counted(Some(asked.argument), asked.filter);
-        let column = self.add(asked.label, row, (0, steps(self.rows)?), 0, true);
-        Ok(released(asked.boundary, column))
-    }
-
-    fn sum(&mut self, asked: Asked, integer: bool) -> Result<Expr, Rejection> {
-        let range = asked.bounded()?;
-        let row = asked.on_grid(range, 0)?;
-        let clamp = self.total_of(range, asked.facts.person_total, &asked.label)?;
-        let column = self.add(asked.label, row, clamp, range.decimals, integer);
-        Ok(released(asked.boundary, column))
-    }
-
-    /// The middle of the range, plus the sum of differences from it over the count: half the
-    /// sensitivity of a plain sum.
-    fn average(&mut self, asked: Asked) -> Result<Expr, Rejection> {
-        let range = asked.bounded()?;
-        let wide = || too_wide(&asked.label);
-        let (low, high) = range.steps().ok_or_else(wide)?;
-        let middle = low + (high - low) / 2;
-        let most = (high - middle).max(middle - low).max(1);
-        let rows = steps(self.rows)?;
-        let most = most.checked_mul(rows).ok_or_else(wide)?;
-        let row = asked.on_grid(range, middle)?;
-        let count = counted(Some(asked.argument.clone()), asked.filter.clone());
-        let label = format!("{} (count)", asked.label);
-        let count = self.add(label, count, (0, rows), 0, true);
-        let label = format!("{} (centred sum)", asked.label);
-        let sums = self.add(label, row, (-most, most), range.decimals, false);
-        self.found[sums].count = Some(count);
-        let middle = middle as f64 / 10f64.powi(i32::from(range.decimals));
-        let count = cast(released(asked.boundary, count), DataType::Float64);
-        let sums = released(asked.boundary, sums);
-        when(count.clone().gt(lit(0.0)), lit(middle) + sums / count).end().map_err(unplanned)
-    }
-
-    /// Clamp of one person's total: what the policy declares, or rows times the row's bounds.
-    fn total_of(
-        &self,
-        range: Range,
-        declared: Option<Range>,
-        label: &str,
-    ) -> Result<(i64, i64), Rejection> {
-        let (low, high) = range.steps().ok_or_else(|| too_wide(label))?;
-        let rows = steps(self.rows)?;
-        let lower = low.min(0).checked_mul(rows).ok_or_else(|| too_wide(label))?;
-        let upper = high.max(0).checked_mul(rows).ok_or_else(|| too_wide(label))?;
-        match declared.filter(|d| d.decimals == range.decimals).and_then(Range::steps) {
-            Some((least, most)) => Ok((lower.max(least.min(0)), upper.min(most.max(0)))),
-            None => Ok((lower, upper)),
-        }
-    }
-
-    fn add(
-        &mut self,
-        label: String,
-        row: Expr,
-        (lower, upper): (i64, i64),
-        decimals: u8,
-        integer: bool,
-    ) -> usize {
-        let same = |c: &Contribution| {
-            (&c.row, c.lower, c.upper, c.decimals, c.count) == (&row, lower, upper, decimals, None)
-        };
-        if let Some(index) = self.found.iter().position(same) {
-            return index;
-        }
-        self.found.push(Contribution { label, lower, upper, decimals, integer, row, count: None });
-        self.found.len() - 1
-    }
-}
-
-/// The aggregate as it was written, near enough.
-fn label(expr: &Expr) -> String {
-    let shown = expr.clone().unalias_nested().data.human_display().to_string();
-    if shown.eq_ignore_ascii_case("count(1)") { "count(*)".to_owned() } else { shown }
-}
-
-/// The column that counts persons, for the threshold: an existing one, or one more.
-fn persons_column(columns: &mut Vec<Contribution>) -> usize {
-    let row = counted(None, None);
-    if let Some(index) = columns.iter().position(|c| c.row == row && c.upper == 1) {
-        return index;
-    }
-    let label = "persons".to_owned();
-    columns.push(Contribution {
-        label,
-        lower: 0,
-        upper: 1,
-        decimals: 0,
-        integer: true,
-        row,
-        count: None,
-    });
-    columns.len() - 1
-}
-
-/// 1 for a row that counts, 0 for one that does not.
-fn counted(argument: Option<Expr>, filter: Option<Expr>) -> Expr {
-    let present = argument.filter(|a| !matches!(a, Expr::Literal(v, _) if !v.is_null()));
-    let present = present.map(Expr::is_not_null);
-    let condition = match (present, filter) {
-        (Some(present), Some(filter)) => present.and(filter.is_true()),
-        (Some(present), None) => present,
-        (None, Some(filter)) => filter.is_true(),
-        (None, None) => return lit(1i64),
+        None => None,
     };
-    when(condition, lit(1i64)).otherwise(lit(0i64)).unwrap_or_else(|_| lit(0i64))
+    Ok(Key { name: format!("k{index}"), data_type, domain })
 }
 
-/// One aggregate that is asked for.
-struct Asked {
-    label: String,
-    argument: Expr,
-    facts: Facts,
-    filter: Option<Expr>,
-    boundary: usize,
-}
-
-impl Asked {
-    /// The row's value on the grid less `middle`, 0 where it is null or filtered out.
-    fn on_grid(&self, range: Range, middle: i64) -> Result<Expr, Rejection> {
-        let value = to_grid(self.argument.clone(), range).ok_or_else(|| too_wide(&self.label))?;
-        let value = if middle == 0 { value } else { value - lit(middle) };
-        let value = coalesce(vec![value, lit(0i64)]);
-        match &self.filter {
-            Some(filter) => {
-                when(filter.clone().is_true(), value).otherwise(lit(0i64)).map_err(unplanned)
-            }
-            None => Ok(value),
-        }
+/// The text with threaded names numbered in the order in which they come.
+pub(crate) fn renumbered(text: &str) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    let mut parts = text.split(HIDDEN);
+    let mut numbered = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+        let (name, rest) = part.split_at(digits);
+        let known = names.iter().position(|known| *known == name);
+        let number = known.unwrap_or_else(|| {
+            names.push(name);
+            names.len() - 1
+        });
+        numbered.push_str(&format!("{HIDDEN}{number}{rest}"));
     }
-
-    /// The public range of the argument.
-    fn bounded(&self) -> Result<Range, Rejection> {
-        self.facts.range.ok_or_else(|| {
-            let shown = self.argument.schema_name().to_string();
-            let column = self.argument.column_refs().into_iter().next();
-            let reason = format!("{} adds up values without public bounds", self.label);
-            Rejection::new(Code::Unbounded, reason)
-                .at(column.map_or(String::new(), |column| column.name.clone()))
-                .hint(format!(
-                    "bound it: WHERE {shown} BETWEEN low AND high, or declare bounds in the policy"
-                ))
-        })
-    }
+    numbered
 }
-
-/// A noisy column of a boundary.
-fn released(boundary: usize, column: usize) -> Expr {
-    ReleasedTable::column_of(boundary, &format!("a{column}"))
-}
-
-fn too_wide(label: &str) -> Rejection {
-    Rejection::new(Code::Unbounded, format!("the bounds of {label} are too wide for its grid"))
-        .hint("narrow them: WHERE x BETWEEN low AND high, or give fewer rows per person")
-}
-
-fn steps(rows: u64) -> Result<i64, Rejection> {
-    i64::try_from(rows)
-        .map_err(|_| Rejection::new(Code::Epsilon, "rows per person is out of range"))
-}
-
-/// One row per person and group: the sums of the rows' contributions.
-fn contributions(
-    input: &Relation,
-    unit: &Column,
-    keys: &[(Key, Expr)],
-    columns: &[Contribution],
-) -> Result<LogicalPlan, Rejection> {
-    let mut exprs = vec![Expr::Column(unit.clone()).alias(PERSON)];
-    exprs.extend(keys.iter().map(|(key, expr)| expr.clone().unalias().alias(&key.name)));
-    exprs.extend(columns.iter().enumerate().map(|(i, c)| c.row.clone().alias(format!("v{i}"))));
-    let rows = Projection::try_new(exprs, Arc::new(input.plan.clone())).map_err(unplanned)?;
-    let column = |name: &str| Expr::Column(Column::new(None::<TableReference>, name));
-    let group =
-        std::iter::once(column(PERSON)).chain(keys.iter().map(|(key, _)| column(&key.name)));
-    let sums = (0..columns.len()).map(|i| sum(column(&format!("v{i}"))));
-    let rows = Arc::new(LogicalPlan::Projection(rows));
-    let group: Vec<Expr> = group.collect();
-    let kept = group.len();
-    let plan = Aggregate::try_new(rows, group, sums.collect()).map_err(unplanned)?;
-    let plan = LogicalPlan::Aggregate(plan);
-    let output = |i: usize| Expr::Column(Column::from(plan.schema().qualified_field(i)));
-    let scaled = columns.iter().enumerate().map(|(i, column)| match column.count {
-        Some(count) => scaled(output(kept + i), &output(kept + count), columns[count].upper),
-        None => Ok(output(kept + i)),
-    });
-    let totals = scaled.enumerate().map(|(i, total)| Ok(total?.alias(format!("t{i}"))));
-    let exprs = (0..kept).map(|i| Ok(output(i))).chain(totals).collect::<Result<_, Rejection>>()?;
-    let plan = Projection::try_new(exprs, Arc::new(plan.clone())).map_err(unplanned)?;
-    Ok(LogicalPlan::Projection(plan))
-}
-
-/// `total · rows / count` where `count` is more than `rows`, in integers, towards zero: no step of
-/// it is larger than the total was.
-fn scaled(total: Expr, count: &Expr, rows: i64) -> Result<Expr, Rejection> {
-    // Never divided by zero, in whatever order the parts are computed.
-    let by = greatest(vec![count.clone(), lit(1i64)]);
-    let (whole, rest) = (total.clone() / by.clone(), total.clone() % by.clone());
-    let fewer = whole * lit(rows) + rest * lit(rows) / by;
-    when(count.clone().gt(lit(rows)), fewer).otherwise(total).map_err(unplanned)
-}
-
-/// The person's column in the contributions.
-const PERSON: &str = "__graunt_person";
 
 /// Most cells of declared keys that are shown with their zeros.
 const CELLS_MAX: u64 = 100_000;
 
-/// Groups per person where neither the query nor the keys say: most persons have fewer distinct
-/// conditions or drugs in a year, and the noise grows with the root of it.
+/// Groups per person where neither the query nor the keys say, and none is chosen privately: most
+/// persons have fewer distinct conditions or drugs in a year.
 const GROUPS_PER_PERSON: u64 = 10;
+
+/// Groups per person to choose from.
+const GROUPS: &[u64] = &[1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128];

@@ -19,6 +19,8 @@ use crate::privacy::range::Range;
 /// `graunt_grid(x)`: the integer `round(clamp(x) · 10^decimals)`; null and NaN stay null.
 #[derive(Debug, Eq, Hash, PartialEq)]
 struct ToGrid {
+    /// Says the parameters, so that plans which differ in them read differently.
+    name: String,
     lower: i64,
     upper: i64,
     decimals: u8,
@@ -30,13 +32,15 @@ struct ToGrid {
 pub(crate) fn to_grid(value: Expr, range: Range) -> Option<Expr> {
     let (lower, upper) = range.steps()?;
     let signature = Signature::any(1, Volatility::Immutable);
-    let function = ToGrid { lower, upper, decimals: range.decimals, signature };
+    let decimals = range.decimals;
+    let name = format!("{GRID}_{lower}_{upper}_{decimals}");
+    let function = ToGrid { name, lower, upper, decimals, signature };
     Some(ScalarUDF::new_from_impl(function).call(vec![value]))
 }
 
 impl ScalarUDFImpl for ToGrid {
-    fn name(&self) -> &'static str {
-        "graunt_grid"
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn signature(&self) -> &Signature {
@@ -76,13 +80,17 @@ impl ToGrid {
     }
 }
 
+/// How the names of these functions begin.
+pub(crate) const GRID: &str = "graunt_grid";
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn grid(lower: f64, upper: f64, decimals: u8) -> ToGrid {
         let (lower, upper) = Range::new(lower, upper, decimals).unwrap().steps().unwrap();
-        ToGrid { lower, upper, decimals, signature: Signature::any(1, Volatility::Immutable) }
+        let signature = Signature::any(1, Volatility::Immutable);
+        ToGrid { name: GRID.to_owned(), lower, upper, decimals, signature }
     }
 
     #[test]

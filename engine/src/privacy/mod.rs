@@ -6,11 +6,17 @@
 //! ```
 //! It reads manifests and the query's text, never records.
 
-mod boundary;
+pub(crate) mod boundary;
 mod calendar;
+pub(crate) mod candidates;
+mod columns;
+pub(crate) mod contributions;
 mod facts;
 mod grid;
 mod join;
+pub(crate) mod margins;
+pub(crate) mod marked;
+mod moments;
 mod narrow;
 mod pattern;
 mod person;
@@ -23,5 +29,3 @@ pub(crate) mod settled;
 mod subquery;
 mod total;
 mod window;
-
-pub(crate) use boundary::Boundary;

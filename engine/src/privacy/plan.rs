@@ -14,7 +14,7 @@ use ledger_adapter::digest::Digest;
 
 use crate::catalog::Catalog;
 use crate::error::{Code, Rejection};
-use crate::privacy::boundary::Boundary;
+use crate::privacy::boundary::{Boundary, renumbered};
 use crate::privacy::relation::{Analysis, ContributionBounds, Kind, unplanned};
 use crate::privacy::settled::PublicPart;
 use crate::sql::bind::BoundQuery;
@@ -24,7 +24,7 @@ use crate::sql::bind::BoundQuery;
 pub(crate) struct PrivatePlan {
     pub(crate) text: String,
     /// What is counted and added up over persons; empty for a query of public tables.
-    pub(crate) boundaries: Vec<Boundary>,
+    pub(crate) boundaries: Vec<Arc<Boundary>>,
     /// Public parts of the boundaries' plans, to be computed before the charge.
     pub(crate) publics: Vec<PublicPart>,
     /// What is computed from the noisy cells; its hidden last columns number the cells.
@@ -37,6 +37,8 @@ pub(crate) struct PrivatePlan {
     pub(crate) tables: BTreeSet<String>,
     /// What a reader of the answer should know.
     pub(crate) notes: Vec<String>,
+    /// The type of each operator, for people.
+    pub(crate) trace: Vec<String>,
     /// Digest of the whole plan: equal plans of equal queries have equal digests.
     pub(crate) digest: Digest,
 }
@@ -88,19 +90,27 @@ fn analyse_plan(
         .collect();
     let tables = scanned(&plan)?;
     let notes = notes(&plan, catalog, &tables)?;
-    let (boundaries, publics) = (analysis.boundaries, analysis.publics);
-    let mut parts = vec![root.plan.display_indent().to_string()];
-    for boundary in &boundaries {
-        let shown = boundary.contributions.display_indent();
-        let columns: Vec<_> = boundary.columns.iter().map(|c| (c.lower, c.upper)).collect();
-        parts.push(format!("{shown}\n{columns:?} {}", boundary.groups_max));
-    }
+    let (publics, trace) = (analysis.publics, analysis.trace);
+    let boundaries: Vec<_> = analysis.boundaries.into_iter().map(Arc::new).collect();
+    let mut parts = vec![renumbered(&root.plan.display_indent().to_string())];
+    parts.extend(boundaries.iter().map(|boundary| boundary.identity()));
     parts.extend(publics.iter().map(|part| part.plan.display_indent().to_string()));
     let bytes: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
     let digest = Digest::labelled("graunt/plan/v1", &bytes);
     let text = text.to_owned();
     let outer = root.plan;
-    Ok(PrivatePlan { text, boundaries, publics, outer, output, cells, tables, notes, digest })
+    Ok(PrivatePlan {
+        text,
+        boundaries,
+        publics,
+        outer,
+        output,
+        cells,
+        tables,
+        notes,
+        trace,
+        digest,
+    })
 }
 
 /// Turns correlated subqueries into joins, which have rules.

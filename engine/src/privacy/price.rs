@@ -1,11 +1,14 @@
-//! What a plan costs: from (ε, δ) to the least noise that fits, and to the charge that follows
-//! from the noise.
+//! What a plan costs: from (ε, δ) to shares of ρ, to the least noise that fits, and to the charge.
 
 use ledger_adapter::cost::{Cost, Delta, Rho};
-use ledger_adapter::statement::MechanismRecord;
+use ledger_adapter::statement::{
+    DISCRETE_GAUSSIAN, DISCRETE_LAPLACE, EXPONENTIAL, KEY_SELECTION, MechanismRecord,
+};
 
 use crate::error::{Code, Error, Rejection};
-use crate::noise::{self, Scale};
+use crate::noise::{self, Family, Noise};
+use crate::privacy::boundary::{Boundary, Slot};
+use crate::privacy::contributions::{NestedKind, Rank};
 use crate::privacy::plan::PrivatePlan;
 
 /// A plan with its noise and its cost.
@@ -14,71 +17,279 @@ pub(crate) struct PricedPlan {
     pub(crate) plan: PrivatePlan,
     /// One per boundary.
     pub(crate) prices: Vec<BoundaryPrice>,
+    /// Every mechanism, as far as it is known before anything is drawn.
+    pub(crate) reserved: Vec<MechanismRecord>,
     pub(crate) cost: Cost,
 }
 
-/// The noise of one boundary.
-#[derive(Debug)]
+/// What one boundary may spend, and on what.
+#[derive(Clone, Debug)]
 pub(crate) struct BoundaryPrice {
-    /// One scale per column, in steps of its grid.
-    pub(crate) scales: Vec<Scale>,
-    /// A key is shown if its noisy number of persons is above this; `None` if keys are declared.
-    pub(crate) threshold: Option<i64>,
-    /// What each column costs, and the threshold.
-    pub(crate) mechanisms: Vec<MechanismRecord>,
+    /// One per column.
+    pub(crate) columns: Vec<Rho>,
+    /// One per private choice of a bound, in the order of [`Boundary::choices`].
+    pub(crate) choices: Vec<Rho>,
+    /// One per quantile, over all nested columns in their order; for all of its draws together.
+    pub(crate) quantiles: Vec<Rho>,
+    /// For choosing which keys are shown; zero if they are declared.
+    pub(crate) keys: Delta,
+}
+
+impl BoundaryPrice {
+    /// The noise of a slot of a column.
+    ///
+    /// # Errors
+    /// `R-EPSILON` if the share is too small for any noise that can be drawn.
+    pub(crate) fn noise(&self, slot: Slot) -> Result<Noise, noise::error::NoiseError> {
+        let share = self.columns[slot.column];
+        match slot.groups {
+            Some(groups) => noise::noise_within(slot.sensitivity, groups, share, EITHER),
+            None => noise::noise_within(slot.sensitivity, 1, share, GAUSSIAN),
+        }
+    }
+
+    /// The noise of the profile for a private choice: one person moves one of its counts by one.
+    ///
+    /// # Errors
+    /// As [`BoundaryPrice::noise`].
+    pub(crate) fn profile_noise(&self, choice: usize) -> Result<Noise, noise::error::NoiseError> {
+        noise::noise_within(1, 1, self.choices[choice], GAUSSIAN)
+    }
 }
 
 /// Prices a plan at (ε, δ).
 ///
-/// The whole ρ that (ε, δ) allows is split evenly over the noisy columns. Where keys are not
-/// declared, half of δ pays for the thresholds and half for the conversion.
+/// The whole ρ that (ε, δ) allows is split over the noisy columns, quantiles and private choices
+/// by their weights. Where keys are not declared, half of δ pays for choosing them and half for
+/// the conversion.
 ///
 /// # Errors
 /// `R-EPSILON` if ε or δ is out of range or too small for the plan.
 pub(crate) fn price(plan: PrivatePlan, epsilon: f64, delta: f64) -> Result<PricedPlan, Error> {
     check(epsilon, delta)?;
-    let columns: u64 = plan.boundaries.iter().map(|b| b.columns.len() as u64).sum();
-    if columns == 0 {
-        return Ok(PricedPlan { plan, prices: vec![], cost: Cost::default() });
+    let weight: f64 = plan.boundaries.iter().map(|boundary| weights(boundary).total()).sum();
+    if plan.boundaries.is_empty() {
+        let (prices, reserved, cost) = (vec![], vec![], Cost::default());
+        return Ok(PricedPlan { plan, prices, reserved, cost });
     }
-    let thresholds = plan.boundaries.iter().filter(|b| b.persons.is_some()).count() as u64;
-    let spent_on_keys = if thresholds > 0 { delta / 2.0 } else { 0.0 };
+    let unknown = plan.boundaries.iter().filter(|b| !b.is_declared).count() as u64;
+    let spent_on_keys = if unknown > 0 { delta / 2.0 } else { 0.0 };
     let rho = noise::rho_within(epsilon, delta - spent_on_keys)?;
-    let share = Rho::from_nano(rho.nano() / columns);
-    let for_keys = atto(spent_on_keys).checked_div(thresholds).unwrap_or(0);
+    let for_keys = Delta::from_atto(atto(spent_on_keys).checked_div(unknown).unwrap_or(0));
     let mut prices = Vec::with_capacity(plan.boundaries.len());
-    let mut cost = Cost::default();
+    let (mut cost, mut reserved) = (Cost::default(), Vec::new());
+    let add = |cost: Cost, more: Cost| {
+        cost.checked_add(more).ok_or(Error::Internal("the cost does not fit its integers"))
+    };
     for boundary in &plan.boundaries {
-        let mut price = BoundaryPrice { scales: vec![], threshold: None, mechanisms: vec![] };
-        for (i, column) in boundary.columns.iter().enumerate() {
-            let (sensitivity, groups) = (column.sensitivity(), boundary.groups_max);
-            let scale = noise::scale_within(sensitivity, groups, share)?;
-            let rho = noise::charge(sensitivity, groups, scale)?;
-            let chooses = boundary.persons == Some(i);
-            let delta = Delta::from_atto(if chooses { for_keys } else { 0 });
-            if chooses {
-                price.threshold = Some(noise::threshold(scale, groups, delta)?);
-            }
-            cost = cost
-                .checked_add(Cost { rho, delta })
-                .ok_or(Error::Internal("the cost does not fit its integers"))?;
-            price.scales.push(scale);
-            price.mechanisms.push(MechanismRecord {
-                column: column.label.clone(),
-                mechanism: MECHANISM.to_owned(),
-                sensitivity,
-                groups_per_person: groups,
-                scale_numerator: scale.numerator,
-                scale_log2_denominator: scale.log2_denominator,
-                rho,
-                delta,
-                decimal_places: column.decimals,
-                threshold: if chooses { price.threshold } else { None },
-            });
+        let weights = weights(boundary);
+        let shares = |list: &[f64]| list.iter().map(|w| part(rho, w / weight)).collect::<Vec<_>>();
+        let price = BoundaryPrice {
+            columns: shares(&weights.columns),
+            choices: shares(&weights.choices),
+            quantiles: shares(&weights.quantiles),
+            keys: if boundary.is_declared { Delta::default() } else { for_keys },
+        };
+        for record in records(boundary, &price)? {
+            cost = add(cost, Cost { rho: record.rho, delta: record.delta })?;
+            reserved.push(record);
         }
         prices.push(price);
     }
-    Ok(PricedPlan { plan, prices, cost })
+    Ok(PricedPlan { plan, prices, reserved, cost })
+}
+
+/// What each part of a boundary weighs.
+struct Weights {
+    columns: Vec<f64>,
+    choices: Vec<f64>,
+    quantiles: Vec<f64>,
+}
+
+impl Weights {
+    fn total(&self) -> f64 {
+        [&self.columns, &self.choices, &self.quantiles].into_iter().flatten().sum()
+    }
+}
+
+fn weights(boundary: &Boundary) -> Weights {
+    let columns: Vec<f64> = boundary.columns.iter().map(|column| column.weight).collect();
+    let all: f64 = columns.iter().sum();
+    let choice = |(column, _): &(Option<usize>, &[u64])| match column {
+        // With it, everything that hangs on that norm is bounded.
+        Some(column) => columns[*column] * CHOICE_SHARE,
+        None => all * CHOICE_SHARE,
+    };
+    let targets = boundary.nested.iter().flat_map(|nested| match &nested.kind {
+        NestedKind::Quantiles { targets, .. } => targets.as_slice(),
+        NestedKind::Distinct { .. } => &[],
+    });
+    Weights {
+        choices: boundary.choices().iter().map(choice).collect(),
+        quantiles: targets.map(|_| 1.0).collect(),
+        columns,
+    }
+}
+
+/// The mechanisms of a boundary as they are reserved before anything is drawn, in the order in
+/// which they are drawn. What is chosen privately is not known then: scale and sensitivity are
+/// zero.
+///
+/// # Errors
+/// `R-EPSILON` if a share is too small.
+fn records(
+    boundary: &Boundary,
+    price: &BoundaryPrice,
+) -> Result<Vec<MechanismRecord>, noise::error::NoiseError> {
+    let mut records = choice_records(boundary, price)?;
+    let order = boundary.persons.into_iter();
+    let others = (0..boundary.columns.len()).filter(|i| boundary.persons != Some(*i));
+    for i in order.chain(others) {
+        if boundary.persons == Some(i) && boundary.selects_keys() {
+            records.push(keys_record(boundary, price));
+            continue;
+        }
+        let Some(slot) = boundary.slots(i).last() else { continue };
+        let mut record = slot_record(boundary, price, slot)?;
+        if boundary.rungs(i).len() > 1 {
+            (record.sensitivity, record.groups_per_person) = (0, 0);
+            (record.scale_numerator, record.scale_log2_denominator) = (0, 0);
+            record.rho = price.columns[i];
+        }
+        if boundary.persons == Some(i) {
+            record.delta = price.keys;
+        }
+        records.push(record);
+    }
+    records.extend(quantile_records(boundary, price)?);
+    Ok(records)
+}
+
+/// The mechanisms by which bounds are chosen.
+///
+/// # Errors
+/// `R-EPSILON` if a share is too small.
+pub(crate) fn choice_records(
+    boundary: &Boundary,
+    price: &BoundaryPrice,
+) -> Result<Vec<MechanismRecord>, noise::error::NoiseError> {
+    let choices = boundary.choices().into_iter().enumerate();
+    let one = |(i, (column, _)): (usize, (Option<usize>, &[u64]))| {
+        let of = match column {
+            Some(column) => format!("{} (choice of bound)", boundary.columns[column].label),
+            None => "groups per person (choice of bound)".to_owned(),
+        };
+        record(of, (1, 1), price.profile_noise(i)?)
+    };
+    choices.map(one).collect()
+}
+
+/// The choice of keys by their exact numbers of persons.
+pub(crate) fn keys_record(boundary: &Boundary, price: &BoundaryPrice) -> MechanismRecord {
+    let rho = boundary.persons.map_or(Rho::default(), |column| price.columns[column]);
+    MechanismRecord {
+        column: "keys".to_owned(),
+        mechanism: KEY_SELECTION.to_owned(),
+        sensitivity: 1,
+        groups_per_person: boundary.groups_max(),
+        scale_numerator: 0,
+        scale_log2_denominator: 0,
+        rho,
+        delta: price.keys,
+        decimal_places: 0,
+        threshold: None,
+    }
+}
+
+/// The draws of quantiles.
+///
+/// # Errors
+/// `R-EPSILON` if a share is too small.
+pub(crate) fn quantile_records(
+    boundary: &Boundary,
+    price: &BoundaryPrice,
+) -> Result<Vec<MechanismRecord>, noise::error::NoiseError> {
+    let mut records = Vec::new();
+    let mut next = 0;
+    for nested in &boundary.nested {
+        let NestedKind::Quantiles { targets, .. } = &nested.kind else { continue };
+        for target in targets {
+            let range = quantile_range(target.rank).saturating_mul(nested.most);
+            let groups = boundary.groups_max();
+            for share in quantile_shares(price.quantiles[next]) {
+                let sharpness = noise::sharpness_within(range, groups, share)?;
+                records.push(MechanismRecord {
+                    column: target.label.clone(),
+                    mechanism: EXPONENTIAL.to_owned(),
+                    sensitivity: range,
+                    groups_per_person: groups,
+                    scale_numerator: sharpness.numerator,
+                    scale_log2_denominator: sharpness.log2_denominator,
+                    rho: noise::selection_charge(range, groups, sharpness)?,
+                    delta: Delta::default(),
+                    decimal_places: 0,
+                    threshold: None,
+                });
+            }
+            next += 1;
+        }
+    }
+    Ok(records)
+}
+
+/// The mechanism of one slot, as it is drawn.
+///
+/// # Errors
+/// As [`records`].
+pub(crate) fn slot_record(
+    boundary: &Boundary,
+    price: &BoundaryPrice,
+    slot: Slot,
+) -> Result<MechanismRecord, noise::error::NoiseError> {
+    let column = &boundary.columns[slot.column];
+    let noise = price.noise(slot)?;
+    let reach = (slot.sensitivity, slot.groups.unwrap_or(1));
+    let record = record(column.label.clone(), reach, noise)?;
+    Ok(MechanismRecord { decimal_places: column.decimals, ..record })
+}
+
+fn record(
+    column: String,
+    (sensitivity, groups): (u64, u64),
+    noise: Noise,
+) -> Result<MechanismRecord, noise::error::NoiseError> {
+    let mechanism = match noise.family {
+        Family::Gaussian => DISCRETE_GAUSSIAN,
+        Family::Laplace => DISCRETE_LAPLACE,
+    };
+    Ok(MechanismRecord {
+        column,
+        mechanism: mechanism.to_owned(),
+        sensitivity,
+        groups_per_person: groups,
+        scale_numerator: noise.scale.numerator,
+        scale_log2_denominator: noise.scale.log2_denominator,
+        rho: noise::charge_of(sensitivity, groups, noise)?,
+        delta: Delta::default(),
+        decimal_places: 0,
+        threshold: None,
+    })
+}
+
+/// What the point of a quantile gets, and each end of its interval.
+pub(crate) fn quantile_shares(whole: Rho) -> [Rho; 3] {
+    let end = whole.nano() / 4;
+    [whole.nano() - 2 * end, end, end].map(Rho::from_nano)
+}
+
+fn part(rho: Rho, fraction: f64) -> Rho {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a fraction from 0 to 1 of an integer, rounded down"
+    )]
+    let nano = (rho.nano() as f64 * fraction * (1.0 - 1e-12)).floor() as u64;
+    Rho::from_nano(nano.min(rho.nano()))
 }
 
 fn check(epsilon: f64, delta: f64) -> Result<(), Rejection> {
@@ -105,8 +316,21 @@ fn atto(delta: f64) -> u64 {
     atto
 }
 
-/// Name of the one mechanism, in receipts.
-pub(crate) const MECHANISM: &str = "discrete-gaussian";
+/// How far the scores of the candidates move apart with one row, in thousandths of a row: twice
+/// the larger part that the quantile divides rows into.
+pub(crate) fn quantile_range(rank: Rank) -> u64 {
+    match rank {
+        Rank::Thousandths(p) => 2 * u64::from(p.max(1_000_u16.saturating_sub(p))),
+        Rank::Least | Rank::Greatest => 2_000,
+    }
+}
+
+/// What a private choice of a bound gets, of what is spent under that bound.
+const CHOICE_SHARE: f64 = 0.04;
+
+const GAUSSIAN: &[Family] = &[Family::Gaussian];
+
+const EITHER: &[Family] = &[Family::Gaussian, Family::Laplace];
 
 /// Smallest ε that is answered; below it noise drowns any count of persons.
 pub(crate) const EPSILON_MIN: f64 = 0.001;

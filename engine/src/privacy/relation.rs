@@ -17,7 +17,7 @@ use ledger_adapter::manifest::Rows;
 
 use crate::catalog::Catalog;
 use crate::error::{Code, Rejection};
-use crate::privacy::boundary::Boundary;
+use crate::privacy::boundary::{Boundary, renumbered};
 use crate::privacy::facts::{Facts, Scope};
 use crate::privacy::narrow::narrow;
 use crate::privacy::settled::{PublicPart, has_subquery};
@@ -29,6 +29,8 @@ pub struct ContributionBounds {
     pub rows_per_person: Option<u32>,
     /// Most groups that one person counts in.
     pub groups_per_person: Option<u32>,
+    /// Fewest persons of a group that is shown; 0 if any number will do.
+    pub persons_min: u32,
 }
 
 /// A plan with its privacy type.
@@ -59,6 +61,19 @@ pub(crate) enum Kind {
     },
 }
 
+impl Kind {
+    /// Whose rows they are, for people.
+    fn told(&self) -> String {
+        match self {
+            Self::Public => "public".to_owned(),
+            Self::PerPerson { rows_max, .. } => {
+                format!("per person, at most {rows_max} row(s) of each")
+            }
+            Self::Released { .. } => "released: noisy values only".to_owned(),
+        }
+    }
+}
+
 impl Relation {
     pub(crate) fn scope(&self) -> Scope<'_> {
         Scope { schema: self.plan.schema(), facts: &self.facts }
@@ -74,12 +89,16 @@ pub(crate) struct Analysis<'a> {
     pub(crate) boundaries: Vec<Boundary>,
     /// Public parts, to be computed before the charge.
     pub(crate) publics: Vec<PublicPart>,
+    /// What each operator is, for people; one line each, inputs below.
+    pub(crate) trace: Vec<String>,
+    depth: usize,
     hidden: usize,
 }
 
 impl<'a> Analysis<'a> {
-    pub(crate) const fn new(catalog: &'a Catalog, bounds: ContributionBounds) -> Self {
-        Self { catalog, bounds, boundaries: Vec::new(), publics: Vec::new(), hidden: 0 }
+    pub(crate) fn new(catalog: &'a Catalog, bounds: ContributionBounds) -> Self {
+        let (boundaries, publics, trace) = (Vec::new(), Vec::new(), Vec::new());
+        Self { catalog, bounds, boundaries, publics, trace, depth: 0, hidden: 0 }
     }
 
     /// The privacy type of `plan`, and the plan that computes it.
@@ -87,6 +106,19 @@ impl<'a> Analysis<'a> {
     /// # Errors
     /// The code of the first rule that is broken.
     pub(crate) fn relation(&mut self, plan: &LogicalPlan) -> Result<Relation, Rejection> {
+        let line = self.trace.len();
+        self.trace.push(String::new());
+        self.depth += 1;
+        let made = self.typed(plan);
+        self.depth -= 1;
+        if let Ok(relation) = &made {
+            let indent = "  ".repeat(self.depth);
+            self.trace[line] = format!("{indent}{}: {}", shown(plan), relation.kind.told());
+        }
+        made
+    }
+
+    fn typed(&mut self, plan: &LogicalPlan) -> Result<Relation, Rejection> {
         match plan {
             LogicalPlan::TableScan(scan) => self.table(plan, scan.table_name.table()),
             LogicalPlan::Projection(projection) => self.project(projection),
@@ -362,6 +394,18 @@ impl<'a> Analysis<'a> {
     }
 }
 
+/// An operator in a line.
+fn shown(plan: &LogicalPlan) -> String {
+    let text = renumbered(&plan.display().to_string());
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// Longest text of an operator, in characters.
+const SHOWN_MAX: usize = 100;
+
 /// The column that an expression is, under any alias.
 pub(crate) fn column_of(expr: &Expr) -> Option<&Column> {
     match expr {
@@ -411,4 +455,4 @@ fn public(plan: LogicalPlan) -> Relation {
 
 /// How threaded columns are called; a query that names one so itself is refused by the planner as
 /// ambiguous at worst.
-const HIDDEN: &str = "__graunt_";
+pub(crate) const HIDDEN: &str = "__graunt_";

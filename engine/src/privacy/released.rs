@@ -8,9 +8,10 @@ use datafusion::error::Result as PlanResult;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableScanBuilder, TableSource};
 
 use crate::privacy::boundary::Boundary;
+use crate::privacy::contributions::NestedKind;
 
-/// Names and types of the noisy cells of one boundary: `cell`, the keys `k0`…, the noisy columns
-/// `a0`….
+/// Names and types of the noisy cells of one boundary: `cell`, the keys `k0`…, for margins which
+/// of them are summed over, the noisy columns `a0`…, the quantiles `q0`….
 #[derive(Clone, Debug)]
 pub(crate) struct ReleasedTable {
     index: usize,
@@ -26,7 +27,27 @@ impl ReleasedTable {
             let kind = if column.integer { DataType::Int64 } else { DataType::Float64 };
             Field::new(format!("a{i}"), kind, false)
         });
-        let fields: Vec<Field> = std::iter::once(cell).chain(keys).chain(columns).collect();
+        let grouping = boundary.margins.as_ref().map(|margins| {
+            let kind = match margins.keys {
+                0..=8 => DataType::UInt8,
+                _ => DataType::UInt16,
+            };
+            Field::new(GROUPING, kind, false)
+        });
+        let targets = boundary.nested.iter().flat_map(|nested| match &nested.kind {
+            NestedKind::Quantiles { targets, .. } => targets.as_slice(),
+            NestedKind::Distinct { .. } => &[],
+        });
+        let quantiles = targets.enumerate().map(|(i, target)| {
+            let kind = if target.integer { DataType::Int64 } else { DataType::Float64 };
+            Field::new(format!("q{i}"), kind, true)
+        });
+        let fields: Vec<Field> = std::iter::once(cell)
+            .chain(keys)
+            .chain(grouping)
+            .chain(columns)
+            .chain(quantiles)
+            .collect();
         Self { index, schema: Arc::new(Schema::new(fields)) }
     }
 
@@ -47,6 +68,11 @@ impl ReleasedTable {
         Expr::Column(Column::new(Some(TableReference::bare(Self::name(index))), name))
     }
 
+    /// Which keys are summed over.
+    pub(crate) fn grouping(&self) -> Expr {
+        self.column(GROUPING)
+    }
+
     pub(crate) fn cell(&self) -> Column {
         Column::new(Some(TableReference::bare(Self::name(self.index))), CELL)
     }
@@ -63,6 +89,9 @@ impl TableSource for ReleasedTable {
         Arc::clone(&self.schema)
     }
 }
+
+/// Which keys a row is summed over.
+const GROUPING: &str = "grouping";
 
 /// The number of the noisy row.
 pub(crate) const CELL: &str = "cell";

@@ -18,6 +18,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, Operator, lit, when};
 use crate::error::{Code, Rejection};
 use crate::privacy::calendar::{self, Arithmetic};
 use crate::privacy::facts::{Scope, compares};
+use crate::privacy::grid::GRID;
 use crate::privacy::pattern::{check_like, check_match, is_regular};
 
 /// Rewrites `expr` so that it cannot fail for any row.
@@ -129,6 +130,7 @@ fn listed(function: &ScalarFunction) -> Result<TreeNodeRecursion, Rejection> {
     let natural =
         |i: usize| number(i).is_none_or(|n| n.is_some_and(|n| n >= 0.0 && n.fract() == 0.0));
     let admitted = TOTAL.contains(&name)
+        || name.starts_with(GRID)
         || match name {
             "date_part" | "date_trunc" => function.args.first().is_some_and(calendar::is_unit),
             "regexp_like" => function.args.len() == 2 && is_regular(&function.args[1]),
@@ -278,7 +280,7 @@ fn type_of(expr: &Expr, scope: Scope<'_>) -> Result<DataType, Rejection> {
 }
 
 /// The number that an expression is, under casts.
-fn literal(expr: &Expr) -> Option<f64> {
+pub(crate) fn literal(expr: &Expr) -> Option<f64> {
     match expr {
         Expr::Literal(value, _) => match value.cast_to(&DataType::Float64).ok()? {
             ScalarValue::Float64(number) => number,
@@ -319,7 +321,6 @@ const TOTAL: &[&str] = &[
     "concat",
     "exp",
     "floor",
-    "graunt_grid",
     "greatest",
     "isnan",
     "least",

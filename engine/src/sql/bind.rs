@@ -8,8 +8,13 @@ use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionConfig;
 
+use datafusion::functions_aggregate::percentile_cont::percentile_cont_udaf;
+use datafusion::functions_aggregate::variance::{var_pop_udaf, var_samp_udaf};
+use datafusion::logical_expr::AggregateUDF;
+
 use crate::catalog::Catalog;
 use crate::error::{Code, Error, Rejection};
+use crate::privacy::marked;
 use crate::scan::table::DeclaredTable;
 use crate::sql::text::ParsedQuery;
 
@@ -26,6 +31,11 @@ pub(crate) struct BoundQuery {
 /// [`Error::Internal`] if a table cannot be registered.
 pub(crate) fn session(catalog: &Catalog) -> Result<SessionContext, Error> {
     let context = SessionContext::new_with_config(config());
+    marked::functions().into_iter().for_each(|function| context.register_udf(function));
+    for (function, names) in OTHER_NAMES {
+        let function = function().as_ref().clone().with_aliases(names.iter().copied());
+        context.register_udaf(function);
+    }
     for table in catalog.tables() {
         context
             .register_table(table.name.as_str(), Arc::new(DeclaredTable::new(Arc::clone(table))))
@@ -52,7 +62,7 @@ pub(crate) async fn bind(
     session: &SessionContext,
 ) -> Result<BoundQuery, Error> {
     let state = session.state();
-    let ParsedQuery { text, statement } = parsed;
+    let ParsedQuery { text, statement, .. } = parsed;
     let placed = |error| refusal(error).placed(&text);
     let plan = state.statement_to_plan(statement).await.map_err(placed)?;
     let analyzer = state.analyzer();
@@ -60,6 +70,13 @@ pub(crate) async fn bind(
         analyzer.execute_and_check(plan, state.config_options(), |_, _| {}).map_err(placed)?;
     Ok(BoundQuery { text, plan })
 }
+
+/// Aggregates under names that other systems give them.
+const OTHER_NAMES: &[(fn() -> Arc<AggregateUDF>, &[&str])] = &[
+    (var_samp_udaf, &["variance", "var_samp", "var_sample"]),
+    (var_pop_udaf, &["variance_pop", "var_population"]),
+    (percentile_cont_udaf, &["quantile_cont", "percentile_disc", "quantile_disc", "quantile"]),
+];
 
 fn refusal(error: DataFusionError) -> Rejection {
     let error = error.find_root().to_string();

@@ -1,4 +1,13 @@
 //! From text to a plan with names and types resolved. It knows nothing of privacy.
 
 pub(crate) mod bind;
+mod bounds;
+mod call;
+mod dates;
+pub mod dialect;
+mod ohdsi;
+mod omop;
+pub(crate) mod options;
+pub(crate) mod prepare;
+mod rewrite;
 pub mod text;

@@ -103,6 +103,19 @@ const QUERIES: &[&str] = &[
      WHERE days > 5) t",
     "SELECT COUNT(*) AS n FROM visit WHERE person_id IN (SELECT person_id FROM visit GROUP BY \
      person_id HAVING COUNT(*) > 3)",
+    "SELECT region, code, COUNT(*) AS n FROM visit WHERE code IN (1, 2, 3) GROUP BY ROLLUP(region, \
+     code) ORDER BY region NULLS LAST, code NULLS LAST",
+    "SELECT region, GROUPING(region) AS g, COUNT(*) AS n FROM visit GROUP BY CUBE(region) ORDER BY \
+     region NULLS LAST",
+    "SELECT COUNT(DISTINCT code) AS n FROM visit",
+    "SELECT region, COUNT(DISTINCT code) AS n FROM visit GROUP BY region ORDER BY region",
+    "SELECT VAR(days) AS v, STDDEV(days) AS s, VAR_POP(days) AS w, STDDEV_POP(days) AS t FROM visit",
+    "SELECT COVAR_SAMP(days, cost) AS c, COVAR_POP(days, cost) AS d FROM visit",
+    "SELECT CORR(days, cost) AS r FROM visit",
+    "SELECT MIN(days) AS a, MAX(days) AS b FROM visit",
+    "SELECT MEDIAN(days) AS m FROM visit WHERE days <> 10 AND region = 'N'",
+    "SELECT region, APPROX_PERCENTILE_CONT(days, 0.8) AS p, COUNT(*) AS n FROM visit GROUP BY region \
+     ORDER BY region",
     "SELECT sex, COUNT(*) AS n FROM person p JOIN (VALUES (1940, 'old'), (1942, 'old')) AS y(born, \
      band) ON p.year_of_birth = y.born GROUP BY sex ORDER BY sex",
 ];
@@ -123,7 +136,7 @@ fn answers(tables: &[Table], sql: &str, sites: usize) -> Vec<Vec<Cell>> {
         tables.iter().map(own).collect()
     };
     let world = world(&(0..sites).map(split).collect::<Vec<_>>(), 3);
-    let bounds = ContributionBounds { rows_per_person: Some(6), groups_per_person: None };
+    let bounds = ContributionBounds { rows_per_person: Some(6), ..ContributionBounds::default() };
     let query = Query { text: sql.to_owned(), epsilon: 10_000.0, delta: 1e-6, bounds };
     let answer = block_on(world.engine.answer(&query)).unwrap_or_else(|e| panic!("{e}\n{sql}"));
     if let Some(receipt) = &answer.receipt {
@@ -147,6 +160,8 @@ fn at_a_large_epsilon_the_street_gives_what_plain_sql_gives() {
         // Declared keys that nobody has are shown too, with a zero.
         let keyed = |key: &str| expected.iter().any(|row| row[0] == key);
         found.retain(|row| !row[0].0.is_empty() || keyed(""));
+        let empty = |row: &[Cell]| row.len() > 2 && row.last().is_some_and(|cell| cell.0 == "0");
+        found.retain(|row| !empty(row));
         assert_eq!(found.len(), expected.len(), "{sql}\n{found:?}\n{expected:?}");
         for ((f, width), e) in found.iter().flatten().zip(expected.iter().flatten()) {
             match (f.parse::<f64>(), e.parse::<f64>()) {
@@ -156,7 +171,7 @@ fn at_a_large_epsilon_the_street_gives_what_plain_sql_gives() {
                         (f - e).abs() <= 2.0 * width + 1e-9 * e.abs(),
                         "{f} {e} {width}: {sql}"
                     );
-                    assert!(*width <= 0.25 * e.abs(), "{f} {e} {width}: {sql}");
+                    assert!(f == e || *width <= 0.25 * e.abs(), "{f} {e} {width}: {sql}");
                 }
                 _ => assert_eq!(f, e, "{sql}"),
             }
@@ -201,7 +216,7 @@ fn an_average_is_right_where_a_person_has_more_rows_than_count() {
     let visit = |days| Visit { region: None, code: None, cost: None, days: Some(days), date: None };
     let busy = Person { id: 1, sex: None, born: None, visits: (0..12).map(visit).collect() };
     let world = world(&[clinic(&[busy])], 1);
-    let bounds = ContributionBounds { rows_per_person: Some(8), groups_per_person: None };
+    let bounds = ContributionBounds { rows_per_person: Some(8), ..ContributionBounds::default() };
     let text = "SELECT AVG(days) AS a FROM visit".to_owned();
     let query = Query { text, epsilon: 9_000.0, delta: 1e-6, bounds };
     let answer = block_on(world.engine.answer(&query)).unwrap();

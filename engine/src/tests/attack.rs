@@ -9,6 +9,11 @@ use crate::tests::sensitivity::compare;
 /// Queries that must be answered. Names that look like ours, joins that stray from the person,
 /// values at the ends of their types, keys that are hard to compare.
 const ADMITTED: &[&str] = &[
+    "SELECT COUNT(DISTINCT person_id) FROM (SELECT code AS person_id FROM visit) t",
+    "SELECT COUNT(DISTINCT person_id) FROM (SELECT x.person_id, v.person_id FROM (SELECT \
+     person_id AS pid, code AS person_id FROM visit) x JOIN visit v ON x.pid = v.person_id) t",
+    "SELECT COUNT(DISTINCT person_id) FROM (SELECT person_id, code FROM visit UNION ALL SELECT \
+     code, person_id FROM visit) t",
     "SELECT COUNT(*) FROM visit v JOIN (SELECT person_id, nullif(person_id, 15) AS q FROM visit) w \
      ON v.person_id = w.q",
     "SELECT COUNT(*) FROM visit v FULL JOIN person p ON v.person_id = p.person_id",
@@ -126,20 +131,6 @@ const REFUSED: &[(Code, &str)] = &[
          GROUP BY __graunt_1",
     ),
     (Code::Table, "SELECT COUNT(*) FROM __graunt_released_0"),
-    (
-        Code::Aggregate,
-        "SELECT COUNT(DISTINCT person_id) FROM (SELECT code AS person_id FROM visit) t",
-    ),
-    (
-        Code::Aggregate,
-        "SELECT COUNT(DISTINCT person_id) FROM (SELECT x.person_id, v.person_id FROM (SELECT \
-         person_id AS pid, code AS person_id FROM visit) x JOIN visit v ON x.pid = v.person_id) t",
-    ),
-    (
-        Code::Aggregate,
-        "SELECT COUNT(DISTINCT person_id) FROM (SELECT person_id, code FROM visit UNION ALL SELECT \
-         code, person_id FROM visit) t",
-    ),
     (Code::JoinPerson, "SELECT COUNT(*) FROM visit v JOIN visit w ON v.person_id = v.person_id"),
     (
         Code::JoinPerson,
@@ -181,7 +172,7 @@ const REFUSED: &[(Code, &str)] = &[
          n + 1 FROM r WHERE n < 5) SELECT COUNT(*) FROM r",
     ),
     (Code::Operator, "SELECT COUNT(*) FROM (SELECT person_id, unnest([1, 2]) AS u FROM visit) t"),
-    (Code::Operator, "SELECT * INTO t FROM visit"),
+    (Code::Statement, "SELECT * INTO t FROM visit"),
     (Code::Table, "SELECT COUNT(*) FROM visit v JOIN generate_series(1, 5) g ON v.code = g.value"),
     (
         Code::Subquery,
@@ -210,7 +201,7 @@ const REFUSED: &[(Code, &str)] = &[
     (Code::Function, "SELECT COUNT(*) FROM visit WHERE region SIMILAR TO '('"),
     (Code::Function, "SELECT COUNT(*) FROM visit WHERE date_part('bogus', visit_date) = 1"),
     (Code::Function, "SELECT COUNT(*) FROM visit WHERE [days][1] = 30"),
-    (Code::Function, "SELECT COUNT(*) FROM visit WHERE $1 = days"),
+    (Code::Statement, "SELECT COUNT(*) FROM visit WHERE $1 = days"),
     (Code::Type, "SELECT COUNT(*) FROM visit WHERE CAST(region AS INTERVAL) > INTERVAL '1 day'"),
     (Code::Type, "SELECT COUNT(*) FROM visit WHERE CAST(code AS TIMESTAMP) > visit_date"),
     (Code::LimitRows, "SELECT COUNT(*) FROM (SELECT region FROM visit ORDER BY cost LIMIT 3) t"),
@@ -332,7 +323,8 @@ fn neighbours() -> (World, Vec<(i64, World)>) {
 #[test]
 fn hostile_queries_that_are_admitted_stay_within_what_they_declare() {
     let (with, without) = neighbours();
-    let narrow = ContributionBounds { rows_per_person: Some(2), groups_per_person: Some(1) };
+    let narrow =
+        ContributionBounds { rows_per_person: Some(2), groups_per_person: Some(1), persons_min: 0 };
     let (mut moved, mut refused) = (0, Vec::new());
     for sql in ADMITTED {
         for bounds in [ContributionBounds::default(), narrow] {

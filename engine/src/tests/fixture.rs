@@ -31,10 +31,13 @@ use crate::aggregate;
 use crate::catalog::{Catalog, data_type};
 use crate::engine::{Engine, Query, Settings};
 use crate::error::Error;
+use crate::privacy::boundary::Slot;
+use crate::privacy::contributions::NestedKind;
 use crate::privacy::relation::ContributionBounds;
 use crate::scan::extract::VerifiedExtract;
 use crate::scan::gate::VerifiedScan;
 use crate::scan::public::settle;
+use crate::sql::dialect::Dialect;
 
 /// A table of a test: its shape, and its rows over all persons.
 #[derive(Clone)]
@@ -159,7 +162,9 @@ pub(crate) fn world_placed(
         ledger.attest(&Attestation { root, account, key, expires_day: 30_000 }).unwrap();
         extracts.push(VerifiedExtract::open(&site, root, &[signer.public()]).unwrap());
     }
-    let settings = Settings { day, finality: Finality::Local, threads: 2, confidence: 0.95 };
+    let dialect = Dialect::default();
+    let (finality, threads, confidence) = (Finality::Local, 2, 0.95);
+    let settings = Settings { day, finality, threads, confidence, dialect };
     let signer = Signer::from_seed(&[9; 32]);
     let as_ledger: Arc<dyn Ledger> = Arc::clone(&ledger) as Arc<dyn Ledger>;
     let catalog = Catalog::new(extracts).unwrap();
@@ -234,7 +239,11 @@ fn manifest(site: &str, account: Digest, buckets: usize, tables: Vec<TableManife
 /// The exact cells of one boundary, by key, with what was declared of them.
 pub(crate) struct Exact {
     pub(crate) cells: BTreeMap<String, Vec<i128>>,
-    pub(crate) sensitivities: Vec<u64>,
+    pub(crate) slots: Vec<Slot>,
+    /// One per private choice: persons by the bound they need.
+    pub(crate) profiles: Vec<Vec<i128>>,
+    /// For each column of quantiles: most rows of a person per group, and rows by group and bin.
+    pub(crate) bins: Vec<(u64, BTreeMap<String, BTreeMap<usize, u64>>)>,
     pub(crate) groups_max: u64,
 }
 
@@ -257,10 +266,21 @@ pub(crate) fn exact(
         let exact = aggregate::run(&priced, scan, &engine.session, choice, threads).await.unwrap();
         let boundaries = priced.plan.boundaries.iter().zip(exact);
         Ok(boundaries
-            .map(|(boundary, exact)| Exact {
-                cells: by_key(&exact.keys, &exact.columns),
-                sensitivities: boundary.columns.iter().map(|c| c.sensitivity()).collect(),
-                groups_max: boundary.groups_max,
+            .map(|(boundary, exact)| {
+                let names = names(&exact.keys, exact.codes.len());
+                let slots = (0..boundary.columns.len()).flat_map(|i| boundary.slots(i));
+                let most = boundary.nested.iter().filter_map(|nested| match nested.kind {
+                    NestedKind::Quantiles { .. } => Some(nested.most),
+                    NestedKind::Distinct { .. } => None,
+                });
+                let by_name = |bins: Vec<_>| names.iter().cloned().zip(bins).collect();
+                Exact {
+                    slots: slots.collect(),
+                    cells: by_key(&names, &exact.slots),
+                    profiles: exact.profiles,
+                    bins: most.zip(exact.bins.into_iter().map(by_name)).collect(),
+                    groups_max: boundary.groups_max(),
+                }
             })
             .collect())
     })
@@ -271,9 +291,13 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     runtime.block_on(future)
 }
 
-fn by_key(keys: &[ArrayRef], columns: &[Vec<i128>]) -> BTreeMap<String, Vec<i128>> {
-    let rows = columns.first().map_or(0, Vec::len);
-    let key = |row| {
+fn by_key(names: &[String], columns: &[Vec<i128>]) -> BTreeMap<String, Vec<i128>> {
+    let cell = |row: usize| columns.iter().map(|c| c[row]).collect();
+    (0..names.len()).map(|row| (names[row].clone(), cell(row))).collect()
+}
+
+fn names(keys: &[ArrayRef], rows: usize) -> Vec<String> {
+    let name = |row| {
         let shown = |array: &ArrayRef| {
             if array.is_null(row) {
                 "∅".to_owned()
@@ -283,7 +307,7 @@ fn by_key(keys: &[ArrayRef], columns: &[Vec<i128>]) -> BTreeMap<String, Vec<i128
         };
         keys.iter().map(shown).collect::<Vec<_>>().join("|")
     };
-    (0..rows).map(|row| (key(row), columns.iter().map(|c| c[row]).collect())).collect()
+    (0..rows).map(name).collect()
 }
 
 /// The same SQL on plain DataFusion: no bounds, no noise; rows as text, sorted.

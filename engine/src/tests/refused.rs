@@ -46,9 +46,17 @@ const REFUSED: &[(Code, &str)] = &[
     (Code::JoinReleased, "SELECT COUNT(*) FROM visit WHERE cost > (SELECT AVG(cost) FROM visit)"),
     (Code::LimitRows, "SELECT COUNT(*) FROM (SELECT * FROM visit LIMIT 5) t"),
     (Code::Distinct, "SELECT COUNT(*) FROM (SELECT DISTINCT region FROM visit) t"),
-    (Code::Aggregate, "SELECT MAX(cost) FROM visit"),
-    (Code::Aggregate, "SELECT COUNT(DISTINCT region) FROM visit"),
+    (Code::Aggregate, "SELECT STRING_AGG(region, ',') FROM visit"),
+    (Code::Aggregate, "SELECT BIT_AND(code) FROM visit"),
+    (
+        Code::Aggregate,
+        "SELECT PERCENTILE_CONT(days, 0.5 + 0.1) FROM visit GROUP BY region, code % 2 = 0",
+    ),
+    (Code::Aggregate, "SELECT region, COUNT(DISTINCT code) FROM visit GROUP BY ROLLUP(region)"),
+    (Code::Aggregate, "SELECT region, COUNT(DISTINCT person_id) FROM visit GROUP BY CUBE(region)"),
     (Code::Unbounded, "SELECT SUM(code) FROM visit"),
+    (Code::Unbounded, "SELECT MEDIAN(code) FROM visit"),
+    (Code::Unbounded, "SELECT VAR(code) FROM visit"),
     (Code::Unbounded, "SELECT SUM(1.0 / days) FROM visit"),
     (Code::Function, "SELECT COUNT(*) FROM visit WHERE random() < 0.5"),
     (Code::Function, "SELECT COUNT(*) FROM visit WHERE chr(days) = 'a'"),
@@ -81,7 +89,11 @@ const REFUSED: &[(Code, &str)] = &[
          BETWEEN 3 PRECEDING AND CURRENT ROW) AS k FROM visit) t",
     ),
     (Code::Subquery, "SELECT COUNT(*) FROM visit WHERE code IN (SELECT code FROM visit)"),
-    (Code::Operator, "SELECT region, COUNT(*) FROM visit GROUP BY ROLLUP(region)"),
+    (
+        Code::Operator,
+        "SELECT COUNT(*) FROM (SELECT person_id, region, COUNT(*) AS n FROM visit GROUP BY \
+         ROLLUP(person_id, region)) t",
+    ),
 ];
 
 #[test]

@@ -1,6 +1,8 @@
 //! The privacy claim, deterministically: removing any one person moves the exact cells no further
 //! than was declared, for random queries over random small databases.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::Rng;
 use proptest::test_runner::{Config, TestRng, TestRunner};
 
@@ -47,20 +49,51 @@ fn removing_any_one_person_moves_no_cell_further_than_declared() {
 pub(crate) fn compare(all: &[Exact], fewer: &[Exact], about: &str) -> u64 {
     let mut moved = 0;
     for (a, b) in all.iter().zip(fewer) {
-        assert_eq!((&a.sensitivities, a.groups_max), (&b.sensitivities, b.groups_max), "{about}");
-        for (column, declared) in a.sensitivities.iter().enumerate() {
-            let mut cells = 0;
+        assert_eq!((&a.slots, a.groups_max), (&b.slots, b.groups_max), "{about}");
+        for (i, slot) in a.slots.iter().enumerate() {
+            let (mut cells, mut square) = (0, 0u128);
             for key in a.cells.keys().chain(b.cells.keys().filter(|k| !a.cells.contains_key(*k))) {
-                let value = |e: &Exact| e.cells.get(key).map_or(0, |cell| cell[column]);
+                let value = |e: &Exact| e.cells.get(key).map_or(0, |cell| cell[i]);
                 let by = value(a).abs_diff(value(b));
-                assert!(by <= u128::from(*declared), "{by} > {declared} at {key}: {about}");
+                assert!(by <= u128::from(slot.sensitivity), "{by} > {slot:?} at {key}: {about}");
                 cells += u64::from(by > 0);
+                square += by * by;
             }
-            assert!(cells <= a.groups_max, "{cells} groups > {}: {about}", a.groups_max);
+            match slot.groups {
+                Some(most) => assert!(cells <= most, "{cells} groups > {slot:?}: {about}"),
+                None => {
+                    let most = u128::from(slot.sensitivity).pow(2);
+                    assert!(square <= most, "norm² {square} > {slot:?}: {about}");
+                }
+            }
             moved += cells;
+        }
+        for (one, other) in a.profiles.iter().zip(&b.profiles) {
+            let by: u128 = one.iter().zip(other).map(|(x, y)| x.abs_diff(*y)).sum();
+            assert!(by <= 1, "a person is in {by} places of a profile: {about}");
+        }
+        for ((most, one), (_, other)) in a.bins.iter().zip(&b.bins) {
+            moved += compare_bins(*most, a.groups_max, (one, other), about);
         }
     }
     moved
+}
+
+type Bins = BTreeMap<String, BTreeMap<usize, u64>>;
+
+fn compare_bins(most: u64, groups: u64, (a, b): (&Bins, &Bins), about: &str) -> u64 {
+    let mut cells = 0;
+    let none = BTreeMap::new();
+    for key in a.keys().chain(b.keys().filter(|k| !a.contains_key(*k))) {
+        let (one, other) = (a.get(key).unwrap_or(&none), b.get(key).unwrap_or(&none));
+        let bins = one.keys().chain(other.keys().filter(|bin| !one.contains_key(*bin)));
+        let at = |bins: &BTreeMap<usize, u64>, bin: &usize| bins.get(bin).copied().unwrap_or(0);
+        let by: u64 = bins.map(|bin| at(one, bin).abs_diff(at(other, bin))).sum();
+        assert!(by <= most, "{by} rows > {most} at {key}: {about}");
+        cells += u64::from(by > 0);
+    }
+    assert!(cells <= groups, "{cells} groups of bins > {groups}: {about}");
+    cells
 }
 
 pub(crate) fn seeded(seed: u8) -> TestRng {
@@ -140,6 +173,7 @@ fn query(random: &mut TestRng) -> (String, ContributionBounds) {
     let bounds = ContributionBounds {
         rows_per_person: pick(random, &[None, Some(1), Some(3)]),
         groups_per_person: pick(random, &[None, Some(1), Some(2)]),
+        persons_min: 0,
     };
     (sql, bounds)
 }
@@ -212,6 +246,16 @@ const VISIT_AGGREGATES: &[&str] = &[
     "SUM(GREATEST(LEAST(v.cost, 50.0), 1.0))",
     "AVG(ABS(v.days))",
     "SUM(v.days / NULLIF(v.days, 3))",
+    "COUNT(DISTINCT v.region)",
+    "COUNT(DISTINCT v.code)",
+    "VAR(v.days)",
+    "STDDEV_POP(v.cost)",
+    "COVAR_SAMP(v.days, v.cost)",
+    "CORR(v.days, v.cost)",
+    "MEDIAN(v.days)",
+    "MIN(v.cost)",
+    "MAX(v.days) FILTER (WHERE v.cost > 1)",
+    "APPROX_PERCENTILE_CONT(v.cost, 0.9)",
 ];
 
 const VISIT_FILTERS: &[&str] = &[

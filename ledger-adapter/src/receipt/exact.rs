@@ -3,13 +3,54 @@
 //! # Source
 //! Bun and Steinke 2016, Proposition 1.6: Gaussian noise of scale σ on a vector
 //! that one person moves by Δ in the Euclidean norm is Δ²/(2σ²)-zCDP; Canonne, Kamath and Steinke
-//! 2020, Theorem 4, for the discrete Gaussian.
+//! 2020, Theorem 4, for the discrete Gaussian. Cesar and Rogers 2021, Lemma 3.2, for the
+//! exponential mechanism. Harrison and Manurangsi 2025, for the discrete Laplace.
 
-use crate::statement::MechanismRecord;
+use crate::statement::{
+    DISCRETE_GAUSSIAN, DISCRETE_LAPLACE, EXPONENTIAL, KEY_SELECTION, MechanismRecord,
+};
+
+/// Whether a stated cost is enough for a stated mechanism.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Price {
+    /// It is. For a choice of keys that is taken from its maker: its table is not on record.
+    Paid,
+    /// It is not.
+    Owed,
+    /// The mechanism is not known here.
+    Unknown,
+}
+
+/// Compares what a mechanism costs with what it states.
+pub(super) fn price(record: &MechanismRecord) -> Price {
+    let is_paid = match record.mechanism.as_str() {
+        DISCRETE_GAUSSIAN => is_paid_for(record),
+        DISCRETE_LAPLACE => is_laplace_paid_for(record),
+        EXPONENTIAL => is_choice_paid_for(record),
+        KEY_SELECTION => true,
+        _ => return Price::Unknown,
+    };
+    if is_paid { Price::Paid } else { Price::Owed }
+}
+
+/// Whether a mechanism is what was reserved for it: the same, or, where something was to be chosen
+/// privately, one that costs no more.
+pub(super) fn carries_out(record: &MechanismRecord, reserved: &MechanismRecord) -> bool {
+    let open = reserved.sensitivity == 0 || reserved.scale_numerator == 0;
+    let threshold = MechanismRecord { threshold: reserved.threshold, ..record.clone() };
+    if !open {
+        return threshold == *reserved;
+    }
+    let (column, places) = (&reserved.column, reserved.decimal_places);
+    record.column == *column
+        && record.decimal_places == places
+        && record.rho <= reserved.rho
+        && record.delta <= reserved.delta
+}
 
 /// Whether the recorded ρ pays for the recorded noise, where one person moves `groups_per_person`
 /// groups by `sensitivity` each: ρ ≥ groups·sensitivity²/(2·scale²), exactly.
-pub(super) fn is_paid_for(record: &MechanismRecord) -> bool {
+fn is_paid_for(record: &MechanismRecord) -> bool {
     let scale = record.scale_numerator;
     if scale == 0 || record.sensitivity == 0 || record.groups_per_person == 0 {
         return false;
@@ -22,6 +63,37 @@ pub(super) fn is_paid_for(record: &MechanismRecord) -> bool {
         owed = owed.times(4);
     }
     paid.is_at_least(&owed)
+}
+
+/// Whether the recorded ρ pays for the exponential mechanism of the recorded sharpness, where one
+/// person moves the scores of `groups_per_person` groups apart by `sensitivity` each: ρ ≥
+/// groups·(sensitivity·sharpness)²/8, exactly.
+fn is_choice_paid_for(record: &MechanismRecord) -> bool {
+    let sharpness = record.scale_numerator;
+    if record.sensitivity == 0 || record.groups_per_person == 0 {
+        return false;
+    }
+    let mut paid = Wide::of(record.rho.nano()).times(8);
+    for _ in 0..record.scale_log2_denominator {
+        paid = paid.times(4);
+    }
+    let owed = Wide::of(record.groups_per_person).times(NANO);
+    let owed = owed.times(record.sensitivity).times(record.sensitivity);
+    paid.is_at_least(&owed.times(sharpness).times(sharpness))
+}
+
+/// Whether the recorded ρ pays for discrete Laplace noise: ρ ≥ groups·x·(Δ − (1 − e^(−xΔ))/sinh x)
+/// with x = 1/scale, to a billionth of it. The engine computes the same in integers.
+fn is_laplace_paid_for(record: &MechanismRecord) -> bool {
+    let scale = record.scale_numerator;
+    if scale == 0 || record.sensitivity == 0 || record.groups_per_person == 0 {
+        return false;
+    }
+    let x = f64::from(record.scale_log2_denominator).exp2() / scale as f64;
+    let delta = record.sensitivity as f64;
+    let lost = delta + (-x * delta).exp_m1() / x.sinh();
+    let owed = record.groups_per_person as f64 * x * lost;
+    record.rho.as_f64() >= owed * (1.0 - 1e-9)
 }
 
 /// A natural number: 64-bit digits, the least first, the greatest not zero.
@@ -87,6 +159,31 @@ mod tests {
             assert!(is_paid_for(&record(sensitivity, groups, scale, price)));
             assert!(!is_paid_for(&record(sensitivity, groups, scale, price - 1)));
         }
+    }
+
+    #[test]
+    fn other_mechanisms_are_priced_by_their_own_formulas() {
+        let of =
+            |mechanism: &str, record| MechanismRecord { mechanism: mechanism.to_owned(), ..record };
+        // 2·(3·5/4)²/8 = 3.515625.
+        let choice = |rho| price(&of(EXPONENTIAL, record(3, 2, (5, 2), rho)));
+        assert_eq!((choice(3_515_625_000), choice(3_515_624_999)), (Price::Paid, Price::Owed));
+        // tanh(1/2) = 0.46211715726… for one step at scale 1.
+        let laplace = |rho| price(&of(DISCRETE_LAPLACE, record(1, 1, (1, 0), rho)));
+        assert_eq!((laplace(462_117_158), laplace(462_117_150)), (Price::Paid, Price::Owed));
+        assert_eq!(price(&of("none", record(1, 1, (1, 0), 1))), Price::Unknown);
+    }
+
+    #[test]
+    fn only_what_was_left_open_may_be_chosen() {
+        let fixed = record(4, 1, (8, 0), 200);
+        let other = MechanismRecord { sensitivity: 3, ..fixed.clone() };
+        assert!(carries_out(&fixed, &fixed) && !carries_out(&other, &fixed));
+        let open = MechanismRecord { sensitivity: 0, scale_numerator: 0, ..fixed.clone() };
+        assert!(carries_out(&other, &open));
+        let dearer = MechanismRecord { rho: Rho::from_nano(201), ..other.clone() };
+        assert!(!carries_out(&dearer, &open));
+        assert!(!carries_out(&MechanismRecord { column: "m".to_owned(), ..other }, &open));
     }
 
     #[test]

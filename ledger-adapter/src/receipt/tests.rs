@@ -93,6 +93,7 @@ fn predicate(intent: Digest) -> ReleasePredicate {
         table,
         notes: vec!["one key was suppressed".to_owned()],
         finality: Finality::Local,
+        mechanisms: vec![],
     }
 }
 

@@ -7,11 +7,11 @@ use crate::entry::Entry;
 use crate::error::{LedgerError, Untrusted};
 use crate::keys::PublicKey;
 use crate::manifest::Manifest;
-use crate::receipt::exact::is_paid_for;
+use crate::receipt::exact::{Price, carries_out, price};
 use crate::receipt::{Receipt, Trust, Verified};
 use crate::statement::{
-    EXTRACT_TYPE, Envelope, RELEASE_TYPE, ReleasePredicate, Statement, intent_commitment,
-    release_commitment,
+    EXTRACT_TYPE, Envelope, KEY_SELECTION, RELEASE_TYPE, ReleasePredicate, Statement,
+    intent_commitment, release_commitment,
 };
 
 /// Verifies a receipt.
@@ -161,28 +161,41 @@ impl Check<'_> {
         intent.inputs.iter().zip(&self.receipt.extracts).map(check).collect()
     }
 
-    /// The stated noise costs no more than is stated, and in sum no more than was charged.
+    /// The noise costs no more than is stated, in sum no more than was charged; and where a bound
+    /// was chosen privately, the release carries out what the intent reserved.
     fn mechanisms(&self) -> Result<Vec<String>, LedgerError> {
-        let intent = &self.receipt.intent;
+        let reserved = &self.receipt.intent.mechanisms;
+        let payload = self.receipt.release.payload()?;
+        let statement = Statement::<ReleasePredicate>::from_payload(&payload, RELEASE_TYPE)?;
+        let stated = &statement.predicate.mechanisms;
+        let stated = if stated.is_empty() { reserved } else { stated };
+        if stated.len() != reserved.len() {
+            return disagrees("the release has other mechanisms than were reserved");
+        }
         let (mut lines, mut sum) = (Vec::new(), Cost::default());
-        for record in &intent.mechanisms {
-            if record.mechanism != GAUSSIAN {
-                return disagrees("the cost of a stated mechanism cannot be recomputed");
+        for (record, reserved) in stated.iter().zip(reserved) {
+            if !carries_out(record, reserved) {
+                return disagrees("the release has other mechanisms than were reserved");
             }
-            if !is_paid_for(record) {
-                return disagrees("a stated mechanism costs more than it states");
+            match price(record) {
+                Price::Paid => {}
+                Price::Owed => return disagrees("a stated mechanism costs more than it states"),
+                Price::Unknown => {
+                    return disagrees("the cost of a stated mechanism cannot be recomputed");
+                }
             }
-            let cost = Cost { rho: record.rho, delta: record.delta };
+            let cost = Cost { rho: reserved.rho, delta: reserved.delta };
             match sum.checked_add(cost) {
                 Some(total) => sum = total,
                 None => return disagrees("the stated mechanisms cost more than was charged"),
             }
-            lines.push(format!("the noise on {} costs at most {cost}", record.column));
+            let verb = if record.mechanism == KEY_SELECTION { "states" } else { "costs" };
+            lines.push(format!("the noise on {} {verb} at most {cost}", record.column));
         }
         if lines.is_empty() {
             return disagrees("no mechanism is stated");
         }
-        if !sum.fits(intent.cost) {
+        if !sum.fits(self.receipt.intent.cost) {
             return disagrees("the stated mechanisms cost more than was charged");
         }
         Ok(lines)
@@ -267,5 +280,3 @@ fn disagrees<T>(claim: &'static str) -> Result<T, LedgerError> {
 }
 
 const VERSION: u32 = 1;
-
-const GAUSSIAN: &str = "discrete-gaussian";

@@ -1,0 +1,153 @@
+//! The noisy cells as a table, and the margins that are sums of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, UInt8Array,
+    UInt16Array, UInt64Array, new_null_array,
+};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use arrow::row::{RowConverter, SortField};
+use datafusion::error::DataFusionError;
+
+use crate::noise::Noise;
+use crate::perturb::quantile::Drawn;
+use crate::perturb::{Chosen, NoisyAggregates};
+use crate::privacy::boundary::Boundary;
+use crate::privacy::margins::Margins;
+use crate::privacy::released::ReleasedTable;
+
+/// The noisy cells of one boundary, with what intervals need.
+#[derive(Debug)]
+pub(crate) struct Cells {
+    pub(crate) batch: RecordBatch,
+    /// By row: of how many noisy cells it is the sum.
+    pub(crate) summed: Vec<usize>,
+    /// By column.
+    pub(crate) noises: Vec<Noise>,
+    pub(crate) bounds: Vec<Option<Chosen>>,
+    /// By quantile, by row.
+    pub(crate) quantiles: Vec<Vec<Drawn>>,
+}
+
+/// Rows before they are a table.
+struct Rows {
+    keys: Vec<ArrayRef>,
+    columns: Vec<Vec<i128>>,
+    summed: Vec<usize>,
+    /// Which keys are summed over; none without margins.
+    grouping: Vec<u32>,
+}
+
+impl Cells {
+    /// The table of boundary `index`.
+    ///
+    /// # Errors
+    /// A failure of arrow, which is ours.
+    pub(crate) fn of(
+        index: usize,
+        boundary: &Boundary,
+        noisy: NoisyAggregates,
+    ) -> Result<Self, DataFusionError> {
+        let NoisyAggregates { keys, columns, noises, quantiles, bounds, .. } = noisy;
+        let cells = columns.first().map_or_else(|| quantiles.first().map_or(0, Vec::len), Vec::len);
+        let rows = match &boundary.margins {
+            Some(margins) => added_up(margins, &keys, &columns, cells)?,
+            None => Rows { keys, columns, summed: vec![1; cells], grouping: vec![] },
+        };
+        let Rows { keys, columns, summed, grouping } = rows;
+        let count = summed.len();
+        let mut arrays: Vec<ArrayRef> =
+            vec![Arc::new(UInt64Array::from_iter_values(0..count as u64))];
+        arrays.extend(keys);
+        if boundary.margins.is_some() {
+            arrays.push(grouping_array(&grouping, boundary.keys.len()));
+        }
+        for (column, values) in boundary.columns.iter().zip(&columns) {
+            arrays.push(if column.integer {
+                Arc::new(values.iter().map(|v| Some(saturated(*v))).collect::<Int64Array>())
+            } else {
+                let step = 10f64.powi(i32::from(column.decimals));
+                Arc::new(values.iter().map(|v| Some(*v as f64 / step)).collect::<Float64Array>())
+            });
+        }
+        let schema = ReleasedTable::new(index, boundary).schema();
+        for drawn in &quantiles {
+            let values: ArrayRef =
+                Arc::new(drawn.iter().map(|q| Some(q.value)).collect::<Float64Array>());
+            arrays.push(cast(&values, schema.field(arrays.len()).data_type())?);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(count));
+        let batch = RecordBatch::try_new_with_options(schema, arrays, &options)?;
+        Ok(Self { batch, summed, noises, bounds, quantiles })
+    }
+}
+
+/// One row per asked set and its keys: the sums of the noisy cells.
+fn added_up(
+    margins: &Margins,
+    keys: &[ArrayRef],
+    columns: &[Vec<i128>],
+    cells: usize,
+) -> Result<Rows, DataFusionError> {
+    let types: Vec<DataType> = keys.iter().map(|key| key.data_type().clone()).collect();
+    let converter = RowConverter::new(types.iter().cloned().map(SortField::new).collect())?;
+    let parser = converter.parser();
+    let mut codes = Vec::new();
+    let mut sums: Vec<Vec<i128>> = vec![Vec::new(); columns.len()];
+    let (mut summed, mut grouping) = (Vec::new(), Vec::new());
+    for set in &margins.sets {
+        let kept: Vec<ArrayRef> = (0..keys.len())
+            .map(|key| {
+                if margins.is_summed(*set, key) {
+                    new_null_array(&types[key], cells)
+                } else {
+                    Arc::clone(&keys[key])
+                }
+            })
+            .collect();
+        let encoded = converter.convert_columns(&kept)?;
+        let mut rows: BTreeMap<Box<[u8]>, (Vec<i128>, usize)> = BTreeMap::new();
+        for cell in 0..cells {
+            let row = rows.entry(encoded.row(cell).data().into());
+            let (row, count) = row.or_insert_with(|| (vec![0; columns.len()], 0));
+            for (sum, column) in row.iter_mut().zip(columns) {
+                *sum = sum.saturating_add(column[cell]);
+            }
+            *count += 1;
+        }
+        // The sum over all keys is there even if no cell is.
+        if rows.is_empty() && margins.keys == set.count_ones() as usize {
+            let nothing =
+                keys.iter().map(|key| new_null_array(key.data_type(), 1)).collect::<Vec<_>>();
+            let encoded = converter.convert_columns(&nothing)?;
+            rows.insert(encoded.row(0).data().into(), (vec![0; columns.len()], 0));
+        }
+        for (code, (row, count)) in rows {
+            codes.push(code);
+            for (column, sum) in sums.iter_mut().zip(row) {
+                column.push(sum);
+            }
+            summed.push(count);
+            grouping.push(*set);
+        }
+    }
+    let keys = converter.convert_rows(codes.iter().map(|code| parser.parse(code)))?;
+    Ok(Rows { keys, columns: sums, summed, grouping })
+}
+
+fn grouping_array(grouping: &[u32], keys: usize) -> ArrayRef {
+    if keys <= 8 {
+        let narrow = |set: &u32| u8::try_from(*set).unwrap_or(u8::MAX);
+        return Arc::new(UInt8Array::from_iter_values(grouping.iter().map(narrow)));
+    }
+    let narrow = |set: &u32| u16::try_from(*set).unwrap_or(u16::MAX);
+    Arc::new(UInt16Array::from_iter_values(grouping.iter().map(narrow)))
+}
+
+/// The noisy value as a 64-bit integer.
+fn saturated(value: i128) -> i64 {
+    i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
+}

@@ -1,0 +1,110 @@
+//! What a reader is told of bounds and noise: before a query as its quote, after it as notes.
+
+use crate::engine::QuotedColumn;
+use crate::noise::error::NoiseError;
+use crate::noise::{deviation, threshold_of};
+use crate::perturb::NoisyAggregates;
+use crate::privacy::boundary::Boundary;
+use crate::privacy::contributions::{Bound, NestedKind};
+use crate::privacy::price::PricedPlan;
+
+/// The noisy columns of a plan, with the largest noise that each may get.
+///
+/// # Errors
+/// What pricing refuses.
+pub(crate) fn quoted(priced: &PricedPlan) -> Result<Vec<QuotedColumn>, NoiseError> {
+    let mut quoted = Vec::new();
+    for (boundary, price) in priced.plan.boundaries.iter().zip(&priced.prices) {
+        for (i, column) in boundary.columns.iter().enumerate() {
+            let Some(slot) = boundary.slots(i).last() else { continue };
+            let step = 10f64.powi(i32::from(column.decimals));
+            let noise = price.noise(slot)?;
+            let decides = boundary.persons == Some(i);
+            if decides && !boundary.shows_persons {
+                continue;
+            }
+            let groups = slot.groups.unwrap_or_else(|| boundary.groups_max());
+            let threshold = match decides && !boundary.is_declared {
+                true => Some(threshold_of(noise, groups, price.keys)?),
+                false => None,
+            };
+            quoted.push(QuotedColumn {
+                name: column.label.clone(),
+                noise: deviation(noise) / step,
+                clamp: clamp(boundary, i),
+                groups_per_person: groups,
+                is_chosen: boundary.rungs(i).len() > 1,
+                threshold,
+            });
+        }
+    }
+    Ok(quoted)
+}
+
+/// Least and greatest that one person may add to one group.
+fn clamp(boundary: &Boundary, column: usize) -> (f64, f64) {
+    let column = &boundary.columns[column];
+    let step = 10f64.powi(i32::from(column.decimals));
+    (column.lower as f64 / step, column.upper as f64 / step)
+}
+
+/// What is said of every boundary with the answer.
+pub(crate) fn notes(priced: &PricedPlan, noisy: &[NoisyAggregates]) -> Vec<String> {
+    let mut notes = priced.plan.notes.clone();
+    for (boundary, noisy) in priced.plan.boundaries.iter().zip(noisy) {
+        for (i, column) in boundary.columns.iter().enumerate() {
+            if boundary.persons == Some(i) && !boundary.shows_persons {
+                continue;
+            }
+            notes.push(bound(boundary, i, noisy, &column.label));
+        }
+        for nested in &boundary.nested {
+            let what = match nested.kind {
+                NestedKind::Distinct { .. } => "value(s)",
+                NestedKind::Quantiles { .. } => "row(s)",
+            };
+            let (label, most, groups) = (&nested.label, nested.most, noisy.groups);
+            notes.push(format!(
+                "{label}: one person counts with at most {most} {what} per group, in at most \
+                 {groups} group(s)"
+            ));
+        }
+        notes.extend(keys(boundary, noisy));
+    }
+    notes
+}
+
+fn bound(boundary: &Boundary, column: usize, noisy: &NoisyAggregates, label: &str) -> String {
+    let contribution = &boundary.columns[column];
+    let step = 10f64.powi(i32::from(contribution.decimals));
+    let groups = noisy.groups;
+    match (&contribution.bound, noisy.bounds[column]) {
+        (Bound::Norm(_), Some(chosen)) => {
+            let norm = chosen.norm as f64 / step;
+            let cut = chosen.cut / step;
+            format!(
+                "{label}: one person's totals over groups have a norm of at most {norm}, chosen \
+                 privately; it cuts off some {cut:.1} per group"
+            )
+        }
+        (Bound::Linked { anchor, .. }, _) => {
+            format!("{label}: bounded with {}", boundary.columns[*anchor].label)
+        }
+        _ => {
+            let (lower, upper) = clamp(boundary, column);
+            let chosen = if boundary.groups.len() > 1 { ", chosen privately" } else { "" };
+            format!(
+                "{label}: one person counts within [{lower}, {upper}] per group, in at most \
+                 {groups} group(s){chosen}"
+            )
+        }
+    }
+}
+
+fn keys(boundary: &Boundary, noisy: &NoisyAggregates) -> Option<String> {
+    if let Some(threshold) = noisy.threshold {
+        return Some(format!("keys with {threshold} or fewer persons, after noise, are not shown"));
+    }
+    let unknown = !boundary.is_declared;
+    unknown.then(|| "keys with few persons are not shown: which ones is drawn by lot".to_owned())
+}

@@ -1,0 +1,104 @@
+//! Choosing bounds from noisy profiles: how many persons would need which bound.
+//!
+//! It sees noisy counts and public parameters only.
+
+/// The number of groups per person that loses next to nothing: the rung beyond which lies less
+/// than a five-hundredth of what all persons contribute.
+///
+/// `profile` has the noisy number of persons by the least rung that is not below their number of
+/// groups; `spread` is the standard deviation of that noise.
+pub(super) fn choose_groups(rungs: &[u64], profile: &[i128], spread: f64) -> usize {
+    let counts = significant(profile, spread);
+    let pairs = |rung: usize| counts[rung] * rungs[rung] as f64;
+    let all: f64 = (0..rungs.len()).map(pairs).sum();
+    let lost = |kept: usize| -> f64 {
+        let beyond = kept + 1..rungs.len();
+        beyond.map(|rung| counts[rung] * (rungs[rung] - rungs[kept]) as f64).sum()
+    };
+    (0..rungs.len()).find(|kept| lost(*kept) * LOST_MAX <= all).unwrap_or(rungs.len() - 1)
+}
+
+/// The norm under which noise and what is cut off are least together, and what it cuts off a cell
+/// on average.
+///
+/// `noises` are the standard deviations of the noise under each norm; what is cut off counts
+/// twice, as it is not seen. All in steps of the column's grid.
+pub(super) fn choose_norm(
+    norms: &[u64],
+    profile: &[i128],
+    spread: f64,
+    noises: &[f64],
+    cells: usize,
+) -> (usize, f64) {
+    let counts = significant(profile, spread);
+    let cells = cells.max(1) as f64;
+    let middle = |rung: usize| {
+        let below = if rung == 0 { 0 } else { norms[rung - 1] };
+        f64::midpoint(below as f64, norms[rung] as f64)
+    };
+    let cut = |kept: usize| -> f64 {
+        let beyond = kept + 1..norms.len();
+        let over = |rung: usize| (middle(rung) - norms[kept] as f64).max(0.0);
+        beyond.map(|rung| counts[rung] * over(rung)).sum::<f64>() / cells
+    };
+    let error = |rung: usize| noises[rung].powi(2) + (2.0 * cut(rung)).powi(2);
+    let best = (0..norms.len()).min_by(|a, b| error(*a).total_cmp(&error(*b)));
+    let best = best.unwrap_or(norms.len().saturating_sub(1));
+    (best, cut(best))
+}
+
+/// The counts up to the last rung that has clearly more persons than noise makes seem; none below
+/// zero, and zero beyond. If no rung has, the one that has most.
+fn significant(profile: &[i128], spread: f64) -> Vec<f64> {
+    let floor = CLEAR * spread;
+    let last = profile.iter().rposition(|count| *count as f64 > floor);
+    let most = profile.iter().enumerate().max_by_key(|(_, count)| **count).map(|(i, _)| i);
+    let last = last.or(most).unwrap_or(0);
+    let kept = |(i, count): (usize, &i128)| {
+        if i > last {
+            0.0
+        } else if i == last {
+            (*count as f64).max(1.0)
+        } else {
+            (*count as f64).max(0.0)
+        }
+    };
+    profile.iter().enumerate().map(kept).collect()
+}
+
+/// Standard deviations of noise above which a count is no mere noise: of forty rungs without
+/// persons, one passes in a hundred queries.
+const CLEAR: f64 = 3.5;
+
+/// A five-hundredth.
+const LOST_MAX: f64 = 500.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_persons_with_many_groups_do_not_raise_the_noise_for_all() {
+        let rungs = [1, 2, 4, 8, 16];
+        // 1,000 of 101,000 contributions lie beyond the second group.
+        assert_eq!(choose_groups(&rungs, &[80_000, 10_000, 100, 0, 0], 1.0), 1);
+        assert_eq!(choose_groups(&rungs, &[0, 0, 0, 0, 500], 1.0), 4);
+        // Noise alone is no person.
+        assert_eq!(choose_groups(&rungs, &[80_000, -20, 25, -30, 10], 30.0), 0);
+    }
+
+    #[test]
+    fn the_norm_balances_noise_and_loss() {
+        let norms = [1, 2, 4, 8, 16, 32, 64];
+        let noises: Vec<f64> = norms.iter().map(|n| *n as f64 * 10.0).collect();
+        let profile = [1_000, 5_000, 20_000, 20_000, 2_000, 6, 0];
+        let (rung, cut) = choose_norm(&norms, &profile, 1.0, &noises, 10);
+        assert_eq!(norms[rung], 16);
+        // 6 persons who are 8 above 16 on average, over 10 cells.
+        assert!((cut - 4.8).abs() < 1e-9, "{cut}");
+        // With little noise nothing is cut off.
+        let quiet: Vec<f64> = norms.iter().map(|n| *n as f64 * 0.001).collect();
+        let (rung, cut) = choose_norm(&norms, &profile, 1e-3, &quiet, 10);
+        assert_eq!((norms[rung], cut), (32, 0.0));
+    }
+}

@@ -1,0 +1,206 @@
+//! What one person contributes to one private aggregate, and how it is bounded.
+//!
+//! # Privacy
+//! Neighbours differ in all rows of one person. A contributions plan yields one row per person and
+//! group, made from that person's rows alone; an absent person adds nothing. What bounds the rows
+//! of a person is said by [`Bound`], per column, and is enforced by `aggregate`, outside of any
+//! plan.
+
+use std::sync::Arc;
+
+use datafusion::common::{Column, TableReference};
+use datafusion::functions::core::expr_fn::greatest;
+use datafusion::functions_aggregate::expr_fn::{count, sum};
+use datafusion::logical_expr::{Aggregate, Expr, Filter, LogicalPlan, Projection, lit, when};
+
+use crate::error::Rejection;
+use crate::privacy::boundary::Key;
+use crate::privacy::candidates::Candidates;
+use crate::privacy::relation::{Relation, unplanned};
+
+/// One column to be noised.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Contribution {
+    /// What it is, for people and receipts.
+    pub(crate) label: String,
+    /// Clamp of one person's total in one group, in steps of the grid; `lower ≤ 0 ≤ upper`.
+    pub(crate) lower: i64,
+    pub(crate) upper: i64,
+    /// A step of the grid is 10^-decimals.
+    pub(crate) decimals: u8,
+    /// Whether SQL sees whole numbers.
+    pub(crate) integer: bool,
+    /// Its part of the noise budget, beside the others'.
+    pub(crate) weight: f64,
+    pub(crate) bound: Bound,
+    /// What a row adds.
+    pub(crate) row: Expr,
+    /// For a sum that is divided by a count: the column of that count. A person with more rows
+    /// than count has the sum scaled down to those that do.
+    pub(crate) count: Option<usize>,
+}
+
+/// How a person's totals over groups are bounded.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Bound {
+    /// In each group the total is clamped to `lower..=upper`; in as many groups as a person counts
+    /// in.
+    Clamp,
+    /// All totals together are scaled down to an L2 norm, which is chosen privately from these;
+    /// ascending.
+    Norm(Vec<u64>),
+    /// Scaled down as the column `anchor` is, whose rows add 1 where this one's add at most `row`.
+    Linked {
+        /// A column that is bounded by its norm.
+        anchor: usize,
+        /// Most that one row adds, in steps of the grid.
+        row: u64,
+    },
+}
+
+impl Contribution {
+    /// Most that one person can move one cell, in steps of the grid; at least 1.
+    pub(crate) fn clamp(&self) -> u64 {
+        self.lower.unsigned_abs().max(self.upper.unsigned_abs()).max(1)
+    }
+}
+
+/// A column that needs more of a person than a total per group: the values themselves.
+#[derive(Clone, Debug)]
+pub(crate) struct Nested {
+    /// What it is, for people and receipts.
+    pub(crate) label: String,
+    /// Columns: the person, the keys, the value, the number of rows; one row per person, group and
+    /// value.
+    pub(crate) contributions: LogicalPlan,
+    /// Most rows, or values, of a person that count in one group; at least 1.
+    pub(crate) most: u64,
+    pub(crate) kind: NestedKind,
+}
+
+/// What is made of the values.
+#[derive(Clone, Debug)]
+pub(crate) enum NestedKind {
+    /// Their number: column `column` of the noisy ones.
+    Distinct {
+        /// The column that it becomes.
+        column: usize,
+    },
+    /// Quantiles among public candidates.
+    Quantiles {
+        candidates: Arc<Candidates>,
+        /// Those asked for.
+        targets: Vec<Target>,
+    },
+}
+
+/// A quantile that is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Target {
+    /// As it was asked, for people and receipts.
+    pub(crate) label: String,
+    pub(crate) rank: Rank,
+    /// Whether SQL sees whole numbers.
+    pub(crate) integer: bool,
+}
+
+/// Where a quantile lies among the rows of a group.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Rank {
+    /// The least that noise lets be told from none.
+    Least,
+    /// Above this many thousandths of the rows.
+    Thousandths(u16),
+    /// The greatest that noise lets be told from none.
+    Greatest,
+}
+
+/// Names and shapes of one boundary's plans.
+pub(crate) struct Shape<'a> {
+    pub(crate) input: &'a Relation,
+    pub(crate) unit: &'a Column,
+    pub(crate) keys: &'a [(Key, Expr)],
+}
+
+impl Shape<'_> {
+    /// One row per person and group: the sums of the rows' contributions.
+    pub(crate) fn totals(&self, columns: &[Contribution]) -> Result<LogicalPlan, Rejection> {
+        let rows = columns.iter().enumerate();
+        let rows = rows.map(|(i, c)| c.row.clone().alias(format!("v{i}")));
+        let plan = self.rows(self.input.plan.clone(), rows.collect())?;
+        let sums = (0..columns.len()).map(|i| sum(named_column(&format!("v{i}"))));
+        let plan = self.grouped(plan, vec![], sums.collect())?;
+        let kept = 1 + self.keys.len();
+        let output = |i: usize| Expr::Column(Column::from(plan.schema().qualified_field(i)));
+        let scaled = columns.iter().enumerate().map(|(i, column)| match column.count {
+            Some(count) if column.bound == Bound::Clamp => {
+                scaled(output(kept + i), &output(kept + count), columns[count].upper)
+            }
+            _ => Ok(output(kept + i)),
+        });
+        let totals = scaled.enumerate().map(|(i, total)| Ok(total?.alias(format!("t{i}"))));
+        let exprs = (0..kept).map(|i| Ok(output(i))).chain(totals);
+        let exprs = exprs.collect::<Result<Vec<_>, Rejection>>()?;
+        Projection::try_new(exprs, Arc::new(plan.clone()))
+            .map(LogicalPlan::Projection)
+            .map_err(unplanned)
+    }
+
+    /// One row per person, group and value: how many rows have it. Rows without a value, and those
+    /// that `filter` does not hold for, are left out.
+    pub(crate) fn values(
+        &self,
+        value: Expr,
+        filter: Option<Expr>,
+    ) -> Result<LogicalPlan, Rejection> {
+        let present = value.clone().is_not_null();
+        let wanted = match filter {
+            Some(filter) => present.and(filter.is_true()),
+            None => present,
+        };
+        let input =
+            Filter::try_new(wanted, Arc::new(self.input.plan.clone())).map_err(unplanned)?;
+        let plan = self.rows(LogicalPlan::Filter(input), vec![value.alias("v")])?;
+        let count = count(lit(1i64)).alias("n");
+        self.grouped(plan, vec![named_column("v")], vec![count])
+    }
+
+    fn rows(&self, input: LogicalPlan, values: Vec<Expr>) -> Result<LogicalPlan, Rejection> {
+        let mut exprs = vec![Expr::Column(self.unit.clone()).alias(PERSON)];
+        let keys = self.keys.iter();
+        exprs.extend(keys.map(|(key, expr)| expr.clone().unalias().alias(&key.name)));
+        exprs.extend(values);
+        Projection::try_new(exprs, Arc::new(input)).map(LogicalPlan::Projection).map_err(unplanned)
+    }
+
+    fn grouped(
+        &self,
+        rows: LogicalPlan,
+        more: Vec<Expr>,
+        aggregates: Vec<Expr>,
+    ) -> Result<LogicalPlan, Rejection> {
+        let keys = self.keys.iter().map(|(key, _)| named_column(&key.name));
+        let group: Vec<Expr> =
+            std::iter::once(named_column(PERSON)).chain(keys).chain(more).collect();
+        Aggregate::try_new(Arc::new(rows), group, aggregates)
+            .map(LogicalPlan::Aggregate)
+            .map_err(unplanned)
+    }
+}
+
+fn named_column(name: &str) -> Expr {
+    Expr::Column(Column::new(None::<TableReference>, name))
+}
+
+/// `total · rows / count` where `count` is more than `rows`, in integers, towards zero: no step of
+/// it is larger than the total was.
+fn scaled(total: Expr, count: &Expr, rows: i64) -> Result<Expr, Rejection> {
+    // Never divided by zero, in whatever order the parts are computed.
+    let by = greatest(vec![count.clone(), lit(1i64)]);
+    let (whole, rest) = (total.clone() / by.clone(), total.clone() % by.clone());
+    let fewer = whole * lit(rows) + rest * lit(rows) / by;
+    when(count.clone().gt(lit(rows)), fewer).otherwise(total).map_err(unplanned)
+}
+
+/// The person's column in the contributions.
+const PERSON: &str = "__graunt_person";

@@ -1,0 +1,158 @@
+//! Statements of every kind: besides questions, their plans and prices, views and prepared
+//! queries. Nothing here reads records or charges; questions go down the street.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::datasource::ViewTable;
+use datafusion::execution::context::SessionContext;
+use datafusion::sql::sqlparser::ast::DataType;
+
+use crate::answer::Answer;
+use crate::engine::{Engine, Query, Quote};
+use crate::error::{Code, Error, Rejection};
+use crate::privacy::plan::analyse;
+use crate::sql::bind::bind;
+use crate::sql::options::Options;
+use crate::sql::prepare::{bind_arguments, check_types};
+use crate::sql::text::{ParsedQuery, Request, parse_request};
+
+/// What came of a statement.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The answer of a question.
+    Answered(Box<Answer>),
+    /// EXPLAIN: what is private, per person, released or public, and what it would cost.
+    Explained(Explanation),
+    /// ESTIMATE: what a question would cost, and how noisy its answer would be.
+    Estimated(Quote),
+    /// What was done, in a phrase.
+    Done(String),
+}
+
+/// The typed plan of a question.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// One line per step, each below and right of the step that takes it.
+    pub plan: Vec<String>,
+    /// Bounds, noise and charge.
+    pub quote: Quote,
+}
+
+/// Prepared queries by name.
+pub(crate) type Prepared = Mutex<BTreeMap<String, (Vec<DataType>, ParsedQuery)>>;
+
+impl Engine {
+    /// Does what a statement of any kind asks for.
+    ///
+    /// # Errors
+    /// As [`Engine::answer`].
+    pub async fn perform(&self, query: &Query) -> Result<Outcome, Error> {
+        match parse_request(&query.text, self.settings.dialect)? {
+            Request::Answer(parsed) => self.answered(parsed, query).await,
+            Request::Explain(parsed) => {
+                let priced = self.planned(parsed, query).await?;
+                let plan = priced.plan.trace.clone();
+                Ok(Outcome::Explained(Explanation { plan, quote: Self::quoted(priced)? }))
+            }
+            Request::Estimate(parsed) => {
+                let priced = self.planned(parsed, query).await?;
+                Ok(Outcome::Estimated(Self::quoted(priced)?))
+            }
+            Request::CreateView { name, replace, query: parsed } => {
+                self.create_view(&name, replace, parsed, query).await
+            }
+            Request::DropView { name, if_exists } => self.drop_view(&name, if_exists),
+            Request::Prepare { name, types, query: parsed } => {
+                let done = format!("prepared {name}");
+                self.prepared().insert(name, (types, parsed));
+                Ok(Outcome::Done(done))
+            }
+            Request::Execute { name, arguments } => {
+                let found = self.prepared().get(&name).cloned();
+                let (types, parsed) = found.ok_or_else(|| no_such("prepared query", &name))?;
+                let arguments =
+                    if types.is_empty() { arguments } else { check_types(&arguments, &types)? };
+                self.answered(bind_arguments(&parsed, &arguments)?, query).await
+            }
+            Request::Deallocate { name } => {
+                let gone = self.prepared().remove(&name);
+                gone.ok_or_else(|| no_such("prepared query", &name))?;
+                Ok(Outcome::Done(format!("forgot {name}")))
+            }
+        }
+    }
+
+    async fn answered(&self, parsed: ParsedQuery, query: &Query) -> Result<Outcome, Error> {
+        self.answer_parsed(parsed, query).await.map(|answer| Outcome::Answered(Box::new(answer)))
+    }
+
+    /// Names a query, so that others may be built on it. It has to be one that could be asked
+    /// about: its rules are looked at now, and again with each question.
+    async fn create_view(
+        &self,
+        name: &str,
+        replace: bool,
+        parsed: ParsedQuery,
+        query: &Query,
+    ) -> Result<Outcome, Error> {
+        if self.catalog().table(name).is_some() {
+            let reason = format!("{name} is a table of this population");
+            return Err(Rejection::new(Code::Table, reason).at(name).into());
+        }
+        if parsed.options != Options::default() {
+            let reason = "a view has no privacy options of its own";
+            return Err(Rejection::new(Code::Statement, reason).into());
+        }
+        let exists = self.session.table_exist(name).unwrap_or(false);
+        if exists && !replace {
+            return Err(Rejection::new(Code::Statement, format!("there is a view {name} already"))
+                .hint("CREATE OR REPLACE VIEW replaces it")
+                .into());
+        }
+        let text = parsed.text.clone();
+        let bound = bind(parsed, &self.session).await?;
+        let plan = bound.plan.clone();
+        analyse(bound, self.catalog(), query.bounds).map(|_| ()).or_else(|rejection| {
+            // A view of persons' rows is what cohorts are.
+            if rejection.code == Code::Rows { Ok(()) } else { Err(rejection) }
+        })?;
+        if exists {
+            deregister(&self.session, name)?;
+        }
+        self.session
+            .register_table(name, Arc::new(ViewTable::new(plan, Some(text))))
+            .map_err(|_| Error::Internal("a view cannot be registered"))?;
+        Ok(Outcome::Done(format!("view {name}")))
+    }
+
+    fn drop_view(&self, name: &str, if_exists: bool) -> Result<Outcome, Error> {
+        if self.catalog().table(name).is_some() {
+            let reason = format!("{name} is a table of this population, not a view");
+            return Err(Rejection::new(Code::Statement, reason).into());
+        }
+        if !self.session.table_exist(name).unwrap_or(false) {
+            let done = format!("there is no view {name}");
+            return if if_exists { Ok(Outcome::Done(done)) } else { Err(no_such("view", name)) };
+        }
+        deregister(&self.session, name)?;
+        Ok(Outcome::Done(format!("forgot {name}")))
+    }
+
+    fn prepared(
+        &self,
+    ) -> std::sync::MutexGuard<'_, BTreeMap<String, (Vec<DataType>, ParsedQuery)>> {
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn deregister(session: &SessionContext, name: &str) -> Result<(), Error> {
+    let gone = session.deregister_table(name);
+    gone.map(|_| ()).map_err(|_| Error::Internal("a view cannot be forgotten"))
+}
+
+fn no_such(what: &str, name: &str) -> Error {
+    Rejection::new(Code::Statement, format!("there is no {what} {name}")).into()
+}
