@@ -102,8 +102,9 @@ impl Intervals<'_> {
         let values = values.as_primitive::<Float64Type>();
         let bound = |row| {
             let cell = self.cell(source.boundary, row)?;
+            let spread = cells.spreads[source.column][cell];
             let summed = cells.summed[cell] as f64;
-            let half = if summed > 1.0 { many * summed.sqrt() } else { single };
+            let half = if (spread - 1.0).abs() > 1e-12 { many * spread } else { single };
             let (value, half, cut) = (values.value(cell), half / step, cut * summed / step);
             let lower = if contribution.lower < 0 { value - half - cut } else { value - half };
             Some(Bound { lower: lower.max(floor), upper: (value + half + cut).max(floor) })
@@ -155,8 +156,8 @@ impl Intervals<'_> {
             let Some(cell) = self.cell(boundary, row) else { return Ok(None) };
             let cells = &self.released[boundary];
             let array = cells.batch.column_by_name(field.name()).ok_or_else(missing)?;
-            let spread = (cells.summed[cell] as f64).sqrt();
             let index = column_index(field.name());
+            let spread = index.map_or(1.0, |index| cells.spreads[index][cell]);
             let drawn = index.and_then(|index| noise.get(&(boundary, index)));
             let Some(drawn) = drawn else {
                 let same = Int64Array::from_value(i64::try_from(cell).unwrap_or(0), draws);

@@ -2,7 +2,6 @@
 //! noisy values and public parameters only.
 
 mod interval;
-pub(crate) mod marginals;
 mod table;
 
 use std::collections::BTreeMap;

@@ -25,6 +25,8 @@ pub(crate) struct Cells {
     pub(crate) batch: RecordBatch,
     /// By row: of how many noisy cells it is the sum.
     pub(crate) summed: Vec<usize>,
+    /// By column and row: by how much its noise spreads more than that of a single cell.
+    pub(crate) spreads: Vec<Vec<f64>>,
     /// By column.
     pub(crate) noises: Vec<Noise>,
     pub(crate) bounds: Vec<Option<Chosen>>,
@@ -51,8 +53,10 @@ impl Cells {
         boundary: &Boundary,
         noisy: NoisyAggregates,
     ) -> Result<Self, DataFusionError> {
-        let NoisyAggregates { keys, columns, noises, quantiles, bounds, .. } = noisy;
-        let cells = columns.first().map_or_else(|| quantiles.first().map_or(0, Vec::len), Vec::len);
+        let NoisyAggregates { keys, columns, noises, margins: parts, quantiles, bounds, .. } =
+            noisy;
+        let drawn = columns.first().map_or_else(|| quantiles.first().map_or(0, Vec::len), Vec::len);
+        let cells = keys.first().map_or(drawn, |key| key.len());
         let rows = match &boundary.margins {
             Some(margins) => added_up(margins, &keys, &columns, cells)?,
             None => Rows { keys, columns, summed: vec![1; cells], grouping: vec![] },
@@ -65,7 +69,20 @@ impl Cells {
         if boundary.margins.is_some() {
             arrays.push(grouping_array(&grouping, boundary.keys.len()));
         }
-        for (column, values) in boundary.columns.iter().zip(&columns) {
+        let root = |cells: &usize| (*cells as f64).sqrt();
+        let mut spreads: Vec<Vec<f64>> =
+            columns.iter().map(|_| summed.iter().map(root).collect()).collect();
+        for (i, margin) in parts.iter().enumerate() {
+            let step = 10f64.powi(i32::from(boundary.columns[i].decimals));
+            let estimates = margin.estimates.iter().flatten().map(|value| Some(value / step));
+            arrays.push(Arc::new(estimates.collect::<Float64Array>()));
+            let single = crate::noise::deviation(noises[i]);
+            let per_cell = margin.deviations.iter().zip(&margin.estimates);
+            let spread = per_cell.flat_map(|(sd, cells)| vec![sd / single; cells.len()]);
+            spreads[i] = spread.collect();
+        }
+        let plain = boundary.columns.iter().zip(&columns).filter(|_| parts.is_empty());
+        for (column, values) in plain {
             arrays.push(if column.integer {
                 Arc::new(values.iter().map(|v| Some(saturated(*v))).collect::<Int64Array>())
             } else {
@@ -81,7 +98,7 @@ impl Cells {
         }
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         let batch = RecordBatch::try_new_with_options(schema, arrays, &options)?;
-        Ok(Self { batch, summed, noises, bounds, quantiles })
+        Ok(Self { batch, summed, spreads, noises, bounds, quantiles })
     }
 }
 
@@ -114,7 +131,8 @@ fn added_up(
             let row = rows.entry(encoded.row(cell).data().into());
             let (row, count) = row.or_insert_with(|| (vec![0; columns.len()], 0));
             for (sum, column) in row.iter_mut().zip(columns) {
-                *sum = sum.saturating_add(column[cell]);
+                let value = column.get(cell).copied().unwrap_or(0);
+                *sum = sum.saturating_add(value);
             }
             *count += 1;
         }

@@ -11,6 +11,7 @@
 
 mod bounds;
 pub(crate) mod quantile;
+pub(crate) mod residual;
 
 use arrow::array::{ArrayRef, UInt64Array};
 use arrow::compute::take;
@@ -19,16 +20,20 @@ use ledger_adapter::charge::Charged;
 use ledger_adapter::statement::MechanismRecord;
 
 use crate::aggregate::ExactAggregates;
+use crate::marginals::Plan;
+use crate::marginals::error::MarginalsError;
 use crate::noise::error::NoiseError;
 use crate::noise::purse::Purse;
 use crate::noise::selection::keep_table;
-use crate::noise::{self, Column, Noise};
+use crate::noise::{self, Column, Noise, Scale};
 use crate::perturb::bounds::{choose_groups, choose_norm};
 use crate::perturb::quantile::{Drawn, quantiles};
+use crate::perturb::residual::{Margin, marginal_plan};
 use crate::privacy::boundary::{Boundary, Slot};
 use crate::privacy::contributions::Bound;
 use crate::privacy::price::{
-    BoundaryPrice, PricedPlan, choice_records, keys_record, quantile_records, slot_record,
+    BoundaryPrice, PricedPlan, choice_records, keys_record, margin_records, quantile_records,
+    slot_record,
 };
 
 /// The noisy cells of one boundary that are shown.
@@ -40,6 +45,8 @@ pub(crate) struct NoisyAggregates {
     pub(crate) columns: Vec<Vec<i128>>,
     /// The noise of each column.
     pub(crate) noises: Vec<Noise>,
+    /// One per column, where margins are put together from residuals; then `columns` are empty.
+    pub(crate) margins: Vec<Margin>,
     /// One vector per quantile.
     pub(crate) quantiles: Vec<Vec<Drawn>>,
     /// What was chosen privately, per column: its bound, and what it is thought to cut off a cell
@@ -69,6 +76,8 @@ pub(crate) enum PerturbError {
     Columns(#[from] DataFusionError),
     #[error("keys")]
     Keys(#[from] arrow::error::ArrowError),
+    #[error("margins")]
+    Margins(#[from] MarginalsError),
 }
 
 /// Adds noise to all boundaries. `confidence` is that of the intervals of quantiles.
@@ -150,7 +159,14 @@ impl Step<'_> {
                 rungs[column] = rungs[anchor];
             }
         }
-        let (columns, noises) = self.columns(purse, &shown, &rungs, records)?;
+        let plan = marginal_plan(boundary);
+        let (columns, noises, margins) = match &plan {
+            Some(plan) => self.margins(purse, plan, &rungs, records)?,
+            None => {
+                let (columns, noises) = self.columns(purse, &shown, &rungs, records)?;
+                (columns, noises, vec![])
+            }
+        };
         let bins = std::mem::take(&mut self.exact.bins);
         let quantiles =
             quantiles((boundary, self.price), &bins, &shown.cells, self.confidence, purse)?;
@@ -161,6 +177,7 @@ impl Step<'_> {
             keys: keys.collect::<Result<_, _>>()?,
             columns,
             noises,
+            margins,
             quantiles,
             bounds,
             groups,
@@ -265,6 +282,27 @@ impl Step<'_> {
         Ok((columns.collect(), noises))
     }
 
+    /// The margins of all columns, each under its bound.
+    fn margins(
+        &self,
+        purse: &mut Purse,
+        plan: &Plan,
+        rungs: &[usize],
+        records: &mut Vec<MechanismRecord>,
+    ) -> Result<(Vec<Vec<i128>>, Vec<Noise>, Vec<Margin>), PerturbError> {
+        let boundary = self.boundary;
+        let (mut noises, mut margins) = (Vec::new(), Vec::new());
+        for (column, rung) in rungs.iter().enumerate() {
+            let slot = boundary.slots(column).nth(*rung).ok_or_else(missing)?;
+            let whole = self.price.columns[column];
+            let full = &self.exact.slots[boundary.first_slot(column) + rung];
+            noises.push(REFERENCE.into());
+            margins.push(residual::draw(boundary, plan, (slot, whole), full, purse)?);
+            records.extend(margin_records(boundary, self.price, plan, slot)?);
+        }
+        Ok((vec![vec![]; rungs.len()], noises, margins))
+    }
+
     /// Tells the tape of the tests which cells the next pass is about.
     #[cfg(test)]
     fn name_cells(&self, parts: &[Vec<usize>]) {
@@ -277,6 +315,9 @@ impl Step<'_> {
     #[expect(clippy::unused_self, reason = "the tape of the tests only")]
     const fn name_cells(&self, _: &[Vec<usize>]) {}
 }
+
+/// The noise beside which that of margins is stated: wide enough for its steps not to show.
+const REFERENCE: Scale = Scale { numerator: 4_096, log2_denominator: 0 };
 
 fn column(values: Vec<i128>, slot: Slot, noise: Noise) -> Column {
     Column::within(values, slot.sensitivity, slot.groups, noise)

@@ -120,7 +120,7 @@ impl Scope<'_> {
             Expr::Negative(inner) => {
                 Facts { range: self.facts(inner).range.map(Range::negated), ..unknown }
             }
-            Expr::BinaryExpr(binary) => Facts { nullable, ..self.binary(binary) },
+            Expr::BinaryExpr(binary) => self.binary(binary),
             Expr::Case(case) => self.case(case),
             Expr::ScalarFunction(function) => {
                 Facts { nullable, ..self.function(function).unwrap_or_default() }
@@ -161,7 +161,11 @@ impl Scope<'_> {
             _ => None,
         };
         let logical = compares(binary.op) || binary.op.is_logic_operator();
-        Facts { range, domain: logical.then(booleans), ..Facts::default() }
+        // A division is empty where the divisor is zero.
+        let divides = matches!(binary.op, Operator::Divide | Operator::Modulo);
+        let written = matches!(*binary.right, Expr::Literal(..));
+        let nullable = left.nullable || right.nullable || (divides && !written);
+        Facts { range, nullable, domain: logical.then(booleans), ..Facts::default() }
     }
 
     fn case(&self, case: &Case) -> Facts {

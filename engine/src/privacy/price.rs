@@ -6,7 +6,9 @@ use ledger_adapter::statement::{
 };
 
 use crate::error::{Code, Error, Rejection};
+use crate::marginals::{Part, Plan};
 use crate::noise::{self, Family, Noise};
+use crate::perturb::residual;
 use crate::privacy::boundary::{Boundary, Slot};
 use crate::privacy::contributions::{NestedKind, Rank};
 use crate::privacy::plan::PrivatePlan;
@@ -142,6 +144,7 @@ fn records(
     price: &BoundaryPrice,
 ) -> Result<Vec<MechanismRecord>, noise::error::NoiseError> {
     let mut records = choice_records(boundary, price)?;
+    let margins = residual::marginal_plan(boundary);
     let order = boundary.persons.into_iter();
     let others = (0..boundary.columns.len()).filter(|i| boundary.persons != Some(*i));
     for i in order.chain(others) {
@@ -150,11 +153,18 @@ fn records(
             continue;
         }
         let Some(slot) = boundary.slots(i).last() else { continue };
+        if let Some(plan) = &margins {
+            let open = boundary.rungs(i).len() > 1;
+            let shares = residual::shares(plan, price.columns[i]);
+            let drawn = margin_records(boundary, price, plan, slot)?.into_iter().zip(shares);
+            records.extend(
+                drawn.map(|(record, share)| if open { opened(record, share) } else { record }),
+            );
+            continue;
+        }
         let mut record = slot_record(boundary, price, slot)?;
         if boundary.rungs(i).len() > 1 {
-            (record.sensitivity, record.groups_per_person) = (0, 0);
-            (record.scale_numerator, record.scale_log2_denominator) = (0, 0);
-            record.rho = price.columns[i];
+            record = opened(record, price.columns[i]);
         }
         if boundary.persons == Some(i) {
             record.delta = price.keys;
@@ -163,6 +173,42 @@ fn records(
     }
     records.extend(quantile_records(boundary, price)?);
     Ok(records)
+}
+
+/// A mechanism whose bound is not chosen yet.
+fn opened(record: MechanismRecord, share: Rho) -> MechanismRecord {
+    MechanismRecord {
+        sensitivity: 0,
+        groups_per_person: 0,
+        scale_numerator: 0,
+        scale_log2_denominator: 0,
+        rho: share,
+        ..record
+    }
+}
+
+/// The mechanisms of one slot whose margins are put together from residuals: the sensitivity of
+/// each is that of one cell, `groups_per_person` the squared length of a cell's projection.
+///
+/// # Errors
+/// `R-EPSILON` if a share is too small.
+pub(crate) fn margin_records(
+    boundary: &Boundary,
+    price: &BoundaryPrice,
+    plan: &Plan,
+    slot: Slot,
+) -> Result<Vec<MechanismRecord>, noise::error::NoiseError> {
+    let column = &boundary.columns[slot.column];
+    let scales = residual::scales(boundary, plan, slot, price.columns[slot.column])?;
+    let parts = plan.closure.iter().zip(scales);
+    let one = |(part, (noise, shape)): (&Part, (Noise, Vec<u64>))| {
+        let label = format!("{} (residual {:b})", column.label, part.attributes);
+        let reach = (slot.sensitivity, part.squared_norm);
+        let rho = noise::residual_charge(slot.sensitivity, &shape, noise.scale)?;
+        let record = record(label, reach, noise)?;
+        Ok(MechanismRecord { rho, decimal_places: column.decimals, ..record })
+    };
+    parts.map(one).collect()
 }
 
 /// The mechanisms by which bounds are chosen.

@@ -7,6 +7,7 @@ use datafusion::common::{Column, TableReference};
 use datafusion::error::Result as PlanResult;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableScanBuilder, TableSource};
 
+use crate::perturb::residual::marginal_plan;
 use crate::privacy::boundary::Boundary;
 use crate::privacy::contributions::NestedKind;
 
@@ -23,8 +24,11 @@ impl ReleasedTable {
         let cell = Field::new(CELL, DataType::UInt64, false);
         let keys =
             boundary.keys.iter().map(|key| Field::new(&key.name, key.data_type.clone(), true));
+        let in_parts = marginal_plan(boundary).is_some();
         let columns = boundary.columns.iter().enumerate().map(|(i, column)| {
-            let kind = if column.integer { DataType::Int64 } else { DataType::Float64 };
+            // Margins that agree exactly are fractions.
+            let whole = column.integer && !in_parts;
+            let kind = if whole { DataType::Int64 } else { DataType::Float64 };
             Field::new(format!("a{i}"), kind, false)
         });
         let grouping = boundary.margins.as_ref().map(|margins| {

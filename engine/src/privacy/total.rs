@@ -207,11 +207,14 @@ fn arithmetic(binary: BinaryExpr, scope: Scope<'_>) -> Result<Expr, Rejection> {
             let Some(zero) = zero(&kind) else {
                 return Err(Rejection::new(Code::Type, format!("division by {kind}")));
             };
-            let divisor = nullif(*right, zero);
+            // A divisor that is written out is neither zero nor -1, or it is treated as if unknown.
+            let written = matches!(*right, Expr::Literal(..));
+            let safe = written && literal(&right).is_some_and(|by| by.abs() > 1.0);
+            let divisor = if safe { *right } else { nullif(*right, zero) };
             let dividend = match least(&type_of(&left, scope)?) {
                 // The least integer divided by -1 does not fit.
-                Some(least) => nullif(*left, least),
-                None => *left,
+                Some(least) if !safe => nullif(*left, least),
+                _ => *left,
             };
             Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(dividend), op, Box::new(divisor))))
         }

@@ -148,6 +148,11 @@ impl Plan {
         &self.shape
     }
 
+    /// The wanted sets, as they were asked for.
+    pub(crate) fn wanted(&self) -> &[u32] {
+        &self.wanted
+    }
+
     /// σ of each part, in units of the table, for a whole ρ and a cell of that sensitivity.
     ///
     /// On the fine grid of a part, σ is `Part::cells` times as much.

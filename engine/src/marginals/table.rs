@@ -133,6 +133,19 @@ impl Shape {
         Ok(Residual { set, values: fine })
     }
 
+    /// A residual that the noise door has projected already.
+    ///
+    /// # Errors
+    /// `BadSet`, or `BadShape` if it is not one value per cell.
+    pub(crate) fn projected(
+        &self,
+        set: u32,
+        values: Vec<i128>,
+    ) -> Result<Residual, MarginalsError> {
+        self.check(set, values.len())?;
+        Ok(Residual { set, values })
+    }
+
     /// For each cell of the table over `from`, in order, the cell of `onto` it is summed into.
     pub(super) fn above(&self, from: u32, onto: u32) -> Vec<usize> {
         let mut above = vec![0_usize];
