@@ -17,6 +17,7 @@ use engine::catalog::Catalog;
 use engine::engine::{Engine, Query, Settings};
 use engine::privacy::relation::ContributionBounds;
 use engine::scan::extract::VerifiedExtract;
+use engine::sql::dialect::Dialect;
 use ledger_adapter::charge::{Finality, Opening};
 use ledger_adapter::cost::{Cost, Delta, Rho};
 use ledger_adapter::digest::Digest;
@@ -65,7 +66,7 @@ impl Study {
     /// Asks one question at ε = 1, and waits for the answer.
     pub(crate) fn answer(&self, sql: &str) -> Result<Answer, engine::error::Error> {
         let groups_per_person = Some(GROUPS_PER_PERSON);
-        let bounds = ContributionBounds { groups_per_person, rows_per_person: None };
+        let bounds = ContributionBounds { groups_per_person, ..ContributionBounds::default() };
         let query = Query { text: sql.to_owned(), epsilon: 1.0, delta: 1e-6, bounds };
         self.runtime.block_on(self.engine.answer(&query))
     }
@@ -97,7 +98,13 @@ fn ask(
     signer: Signer,
 ) -> Result<Engine, engine::error::Error> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let settings = Settings { day: DAY, finality: Finality::Local, threads, confidence: 0.95 };
+    let settings = Settings {
+        day: DAY,
+        finality: Finality::Local,
+        threads,
+        confidence: 0.95,
+        dialect: Dialect::default(),
+    };
     // An incident ends the benchmark; this says why.
     let incidents = Box::new(|incident, why: &str| eprintln!("incident {incident}: {why}"));
     Engine::new(Catalog::new(extracts)?, ledger, signer, settings, incidents)

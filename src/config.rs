@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::numbers::{check_confidence, check_delta, check_epsilon};
+use crate::session::Dialect;
 use crate::show::Format;
 
 /// Name of the configuration file.
@@ -41,6 +42,10 @@ pub(crate) struct SqlDefaults {
     pub(crate) rows_per_person: Option<u32>,
     /// Most groups that one person counts in.
     pub(crate) groups_per_person: Option<u32>,
+    /// Fewest persons of a group that is shown, where that is more than the policy's.
+    pub(crate) min_persons: Option<u32>,
+    /// How questions are spelt.
+    pub(crate) dialect: Option<Dialect>,
     /// How answers are printed.
     pub(crate) format: Option<Format>,
     /// Confidence of intervals.
@@ -176,11 +181,14 @@ mod tests {
         let config = read(
             "[sql]\nepsilon = 0.5\ndelta = 1e-7\npopulation = \"p\"\nrows_per_person = 3\n\
              groups_per_person = 2\nformat = \"csv\"\nconfidence = 0.9\n\
+             min_persons = 11\ndialect = \"ohdsi\"\n\
              [extract]\npolicy = \"date-shift\"\n",
         )
         .unwrap();
         assert_eq!(config.sql.epsilon, Some(0.5));
         assert_eq!(config.sql.format, Some(Format::Csv));
+        assert_eq!(config.sql.min_persons, Some(11));
+        assert_eq!(config.sql.dialect, Some(Dialect::Ohdsi));
         assert_eq!(config.extract.policy.as_deref(), Some("date-shift"));
     }
 
@@ -204,6 +212,8 @@ mod tests {
             "delta = 1.0",
             "confidence = 95",
             "rows_per_person = 0",
+            "min_persons = -1",
+            "dialect = \"latin\"",
         ] {
             assert!(read(&format!("[sql]\n{text}")).is_err(), "{text}");
         }

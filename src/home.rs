@@ -1,7 +1,8 @@
-//! Where keys, ledger, registry, receipts and incidents live, and how they are opened.
+//! Where keys, ledger, registry, receipts, releases and incidents live, and how they are opened.
 //!
 //! ```text
-//! .graunt/ keys/  ledger/  witness/checkpoint  registry.json  receipts/  incidents.log  history
+//! .graunt/ keys/  ledger/  witness/checkpoint  registry.json  receipts/  releases/
+//!          incidents.log  history
 //! ```
 
 use std::fs::{self, OpenOptions};
@@ -63,6 +64,11 @@ impl Home {
     /// The directory of receipts.
     pub(crate) fn receipts(&self) -> PathBuf {
         self.directory.join("receipts")
+    }
+
+    /// The directory of released answers, from which repeated questions are answered.
+    pub(crate) fn releases(&self) -> PathBuf {
+        self.directory.join("releases")
     }
 
     /// The shell's history.

@@ -94,6 +94,22 @@ pub(crate) fn as_epsilon(rho: Rho, cap: Cost) -> Option<(f64, f64)> {
     Some((epsilon, conversion + cap.delta.as_f64()))
 }
 
+/// Half the width of the interval that holds a normal law with this confidence, in standard
+/// deviations, to within 0.0005.
+///
+/// # Source
+/// Abramowitz and Stegun, Handbook of Mathematical Functions, 26.2.23.
+pub(crate) fn half_width(confidence: f64) -> f64 {
+    let t = (-2.0 * ((1.0 - confidence) / 2.0).ln()).sqrt();
+    let above = 2.515_517 + t * (0.802_853 + t * 0.010_328);
+    t - above / (1.0 + t * (1.432_788 + t * (0.189_269 + t * 0.001_308)))
+}
+
+/// A number of which only the size matters: three significant digits.
+pub(crate) fn rough(value: f64) -> String {
+    readable(format!("{value:.2e}").parse().unwrap_or(value))
+}
+
 /// A number with six significant digits, or all of its whole ones; scientific where it is tiny or
 /// huge.
 pub(crate) fn readable(value: f64) -> String {
@@ -205,6 +221,16 @@ mod tests {
         assert!((delta - 1e-5).abs() < 1e-17);
         let cap = cap_of_rho(0.5, 1e-6).unwrap();
         assert_eq!((cap.rho.nano(), cap.delta.atto()), (500_000_000, 1_000_000_000_000));
+    }
+
+    #[test]
+    fn intervals_are_as_wide_as_the_normal_law_says() {
+        for (confidence, expected) in
+            [(0.5, 0.674_490), (0.9, 1.644_854), (0.95, 1.959_964), (0.99, 2.575_829)]
+        {
+            assert!((half_width(confidence) - expected).abs() < 5e-4, "{confidence}");
+        }
+        assert_eq!([12_345.6, 0.001_234_5, 0.0].map(rough), ["12300", "0.00123", "0"]);
     }
 
     #[test]

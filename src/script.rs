@@ -13,7 +13,30 @@ pub(crate) struct Statement {
     pub(crate) is_ended: bool,
 }
 
+/// What a statement does, as far as its first word tells.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Verb {
+    /// Asks, at a price.
+    Ask,
+    /// Asks what was prepared, at a price.
+    Execute,
+    /// Tells a plan or a price, for nothing.
+    Tell,
+    /// Names a query or forgets one, for nothing.
+    Name,
+}
+
 impl Statement {
+    /// What it does.
+    pub(crate) fn verb(&self) -> Verb {
+        match first_word(&self.text).to_ascii_uppercase().as_str() {
+            "EXECUTE" => Verb::Execute,
+            "EXPLAIN" | "ESTIMATE" => Verb::Tell,
+            "CREATE" | "DROP" | "PREPARE" | "DEALLOCATE" => Verb::Name,
+            _ => Verb::Ask,
+        }
+    }
+
     /// Where a place of the statement's text is in the script.
     pub(crate) const fn in_script(&self, place: Place) -> Place {
         let line = self.start.line + place.line.saturating_sub(1);
@@ -40,6 +63,23 @@ pub(crate) fn split(script: &str) -> Vec<Statement> {
 /// Whether the last statement of a script is ended, so that nothing more is waited for.
 pub(crate) fn is_complete(script: &str) -> bool {
     split(script).last().is_none_or(|statement| statement.is_ended)
+}
+
+/// The first word of a text, past space and comments.
+fn first_word(text: &str) -> String {
+    let mut scanner = Scanner::new();
+    let mut chars = text.chars().peekable();
+    let mut word = String::new();
+    while let Some(c) = chars.next() {
+        scanner.step(c, chars.peek().copied());
+        if scanner.has_code {
+            if !c.is_alphanumeric() && c != '_' {
+                break;
+            }
+            word.push(c);
+        }
+    }
+    word
 }
 
 /// What surrounds a character.
@@ -162,6 +202,20 @@ mod tests {
         let place = |line, column| Place { line, column };
         assert_eq!(statements[1].in_script(place(1, 8)), place(2, 10));
         assert_eq!(statements[1].in_script(place(2, 3)), place(3, 3));
+    }
+
+    #[test]
+    fn the_first_word_tells_what_a_statement_does() {
+        let verb = |text: &str| split(text).first().map(Statement::verb);
+        assert_eq!(verb("select 1"), Some(Verb::Ask));
+        assert_eq!(verb("/* PREPARE */ -- EXPLAIN\n(SELECT 1)"), Some(Verb::Ask));
+        assert_eq!(verb("/* /* */ EXPLAIN */ SELECT 1"), Some(Verb::Ask));
+        assert_eq!(verb("-- a\nexplain SELECT 1"), Some(Verb::Tell));
+        assert_eq!(verb("ESTIMATE(SELECT 1)"), Some(Verb::Tell));
+        assert_eq!(verb("Create/* a */VIEW v AS SELECT 1"), Some(Verb::Name));
+        assert_eq!(verb("CREATED"), Some(Verb::Ask));
+        assert_eq!(verb("'PREPARE'"), Some(Verb::Ask));
+        assert_eq!(verb(";; EXECUTE p(1)"), Some(Verb::Execute));
     }
 
     #[test]

@@ -3,20 +3,36 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use clap::ValueEnum;
 use engine::answer::Answer;
 use engine::catalog::Catalog;
 use engine::engine::{Engine, Query, Quote, Settings};
+use engine::error::Error;
 use engine::privacy::relation::ContributionBounds;
+use engine::requests::{Explanation, Outcome};
+use engine::sql::dialect;
 use ledger_adapter::charge::{Balance, Finality};
 use ledger_adapter::ledger::Ledger;
 use ledger_adapter::log::LogLedger;
+use serde::Deserialize;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::fail::{Asked, Failure};
 use crate::home::{Home, today};
 use crate::population::{Population, known, open, readable};
 use crate::progress::spinner;
-use crate::script::Statement;
+use crate::script::{Statement, Verb};
+
+/// How questions are spelt.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Dialect {
+    /// Transact-SQL as queries over OMOP tables are published: @cdm.person, TOP, DATEDIFF.
+    Ohdsi,
+    /// The SQL of DataFusion, which is close to that of PostgreSQL.
+    #[default]
+    Datafusion,
+}
 
 /// How a session asks.
 #[derive(Clone, Debug)]
@@ -29,6 +45,10 @@ pub(crate) struct Terms {
     pub(crate) rows_per_person: Option<u32>,
     /// Most groups that one person counts in.
     pub(crate) groups_per_person: Option<u32>,
+    /// Fewest persons of a group that is shown, where that is more than the policy's.
+    pub(crate) persons_min: u32,
+    /// How questions are spelt.
+    pub(crate) dialect: Dialect,
     /// Confidence of intervals.
     pub(crate) confidence: f64,
     /// Whether sites whose extract was withdrawn are left out, rather than stopping the query.
@@ -48,6 +68,20 @@ pub(crate) struct Session {
     left_out: Vec<String>,
 }
 
+/// What came of a statement.
+pub(crate) enum Performed {
+    /// A question was answered.
+    Answered(Box<Reply>),
+    /// A question would cost this, as only prices are told.
+    Quoted(Quote),
+    /// EXPLAIN.
+    Explained(Explanation),
+    /// ESTIMATE.
+    Estimated(Quote),
+    /// Something was named or forgotten, in a phrase.
+    Done(String),
+}
+
 /// An answer, and what is left after it.
 pub(crate) struct Reply {
     /// The answer.
@@ -58,6 +92,13 @@ pub(crate) struct Reply {
     pub(crate) balance: Option<Balance>,
     /// The receipt could not be kept; the answer stands, and is paid for.
     pub(crate) fault: Option<Failure>,
+}
+
+impl Reply {
+    /// Whether it was answered before: what is proved was paid for then.
+    pub(crate) fn is_repeat(&self) -> bool {
+        self.answer.receipt.is_some() && self.answer.cost.is_zero()
+    }
 }
 
 impl Session {
@@ -83,11 +124,16 @@ impl Session {
             finality: Finality::Witnessed,
             threads,
             confidence: terms.confidence,
+            dialect: match terms.dialect {
+                Dialect::Datafusion => dialect::Dialect::DataFusion,
+                Dialect::Ohdsi => dialect::Dialect::Ohdsi,
+            },
         };
         let signer = home.keys()?.release_signer()?;
         let shared = Arc::clone(&ledger) as Arc<dyn Ledger>;
         let engine = Engine::new(catalog, shared, signer, settings, home.incident_log())
-            .map_err(Failure::Engine)?;
+            .map_err(Failure::Engine)?
+            .with_releases(home.releases());
         let runtime = Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -118,16 +164,44 @@ impl Session {
         Ok(self.ledger.remaining(self.population.account)?)
     }
 
-    /// Asks one statement, and keeps its receipt.
+    /// Does what a statement asks for; the receipt of an answer is kept.
     ///
     /// # Errors
     /// [`Failure::Query`], [`Failure::Store`].
-    pub(crate) fn ask(&self, statement: &Statement) -> Result<Reply, Failure> {
+    pub(crate) fn perform(&self, statement: &Statement) -> Result<Performed, Failure> {
         self.home.prepare_receipts()?;
         let progress = spinner("answering", self.terms.is_quiet);
-        let asked = self.runtime.block_on(self.engine.answer(&self.query(statement)));
+        let outcome = self.runtime.block_on(self.engine.perform(&self.query(statement)));
         drop(progress);
-        let mut answer = asked.map_err(|error| failed(error, statement))?;
+        match outcome.map_err(|error| failed(error, statement))? {
+            Outcome::Answered(answer) => Ok(Performed::Answered(Box::new(self.reply(*answer)?))),
+            Outcome::Explained(explanation) => Ok(Performed::Explained(explanation)),
+            Outcome::Estimated(quote) => Ok(Performed::Estimated(quote)),
+            Outcome::Done(phrase) => Ok(Performed::Done(phrase)),
+            _ => Err(failed(Error::Internal("an outcome has no form"), statement)),
+        }
+    }
+
+    /// Tells what a statement would cost, or does it if it costs nothing: nothing is charged.
+    ///
+    /// # Errors
+    /// [`Failure::Query`]; [`Failure::Usage`] for EXECUTE.
+    pub(crate) fn quote(&self, statement: &Statement) -> Result<Performed, Failure> {
+        match statement.verb() {
+            Verb::Tell | Verb::Name => self.perform(statement),
+            Verb::Execute => Err(Failure::usage(
+                "what EXECUTE costs is not told beforehand; nothing was asked or charged",
+                "put the values into the query, and ask for its price",
+            )),
+            Verb::Ask => {
+                let quoted = self.runtime.block_on(self.engine.quote(&self.query(statement)));
+                Ok(Performed::Quoted(quoted.map_err(|error| failed(error, statement))?))
+            }
+        }
+    }
+
+    /// Keeps the receipt of an answer. That of a repeated one is the same again.
+    fn reply(&self, mut answer: Answer) -> Result<Reply, Failure> {
         answer.notes.extend(
             self.left_out
                 .iter()
@@ -142,19 +216,11 @@ impl Session {
         Ok(Reply { answer, receipt, balance: self.balance()?, fault })
     }
 
-    /// What a statement would cost; nothing is charged.
-    ///
-    /// # Errors
-    /// [`Failure::Query`].
-    pub(crate) fn quote(&self, statement: &Statement) -> Result<Quote, Failure> {
-        let quoted = self.runtime.block_on(self.engine.quote(&self.query(statement)));
-        quoted.map_err(|error| failed(error, statement))
-    }
-
     fn query(&self, statement: &Statement) -> Query {
         let bounds = ContributionBounds {
             rows_per_person: self.terms.rows_per_person,
             groups_per_person: self.terms.groups_per_person,
+            persons_min: self.terms.persons_min,
         };
         Query {
             text: statement.text.clone(),
@@ -165,6 +231,6 @@ impl Session {
     }
 }
 
-fn failed(error: engine::error::Error, statement: &Statement) -> Failure {
+fn failed(error: Error, statement: &Statement) -> Failure {
     Failure::Query(Box::new(Asked { error, statement: statement.clone() }))
 }

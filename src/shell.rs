@@ -114,13 +114,19 @@ pub(crate) fn meta(session: &Session, command: &str, out: &mut Output) -> Result
 }
 
 const HELP: &str = "\
-SELECT ...;     asks a question; it ends with a semicolon, on as many lines as you like
-\\d              lists the tables
-\\d TABLE        lists the columns of a table, with their public bounds and values
-\\budget         tells what is left of the budget
-\\quote on|off   tells what questions would cost, and charges nothing
-\\?              shows this
-\\q, Ctrl-D      leaves; Ctrl-C abandons the line";
+SELECT ...;              asks a question; it ends with a semicolon, on as many lines as you like;
+                         the same question asked again costs nothing
+EXPLAIN SELECT ...;      shows whose rows each step holds, with bounds, noise and cost
+ESTIMATE SELECT ...;     tells cost, noise and the width of intervals; neither charges anything
+CREATE VIEW v AS ...;    names a query to ask about, until you leave; DROP VIEW v; forgets it
+PREPARE q AS ... $1 ...; names a question with parameters; EXECUTE q(1); asks it,
+                         DEALLOCATE q; forgets it
+\\d                       lists the tables
+\\d TABLE                 lists the columns of a table, with their public bounds and values
+\\budget                  tells what is left of the budget
+\\quote on|off            tells what questions would cost, and charges nothing
+\\?                       shows this
+\\q, Ctrl-D               leaves; Ctrl-C abandons the line";
 
 /// Completion, and the wait for the semicolon.
 struct Prompt {
@@ -134,7 +140,8 @@ impl Prompt {
             words.push(table.name.clone());
             words.extend(table.columns.iter().map(|column| column.name.clone()));
         }
-        words.extend(["\\d", "\\budget", "\\quote", "\\q", "\\?"].map(str::to_owned));
+        let more = ["\\d", "\\budget", "\\quote", "\\q", "\\?", "DEALLOCATE"];
+        words.extend(more.map(str::to_owned));
         words.sort_unstable();
         words.dedup();
         Self { words }
@@ -190,11 +197,12 @@ impl Highlighter for Prompt {}
 
 impl Helper for Prompt {}
 
-const KEYWORDS: [&str; 38] = [
-    "AND", "AS", "ASC", "AVG", "BETWEEN", "BY", "CASE", "COUNT", "DESC", "DISTINCT", "ELSE", "END",
-    "EXISTS", "EXTRACT", "FROM", "GROUP", "HAVING", "IN", "INNER", "INTERVAL", "IS", "JOIN",
-    "LEFT", "LIKE", "LIMIT", "NOT", "NULL", "ON", "OR", "ORDER", "SELECT", "SUM", "THEN", "UNION",
-    "USING", "WHEN", "WHERE", "WITH",
+const KEYWORDS: [&str; 48] = [
+    "AND", "AS", "ASC", "AVG", "BETWEEN", "BY", "CASE", "COUNT", "CREATE", "DESC", "DISTINCT",
+    "DROP", "ELSE", "END", "ESTIMATE", "EXECUTE", "EXISTS", "EXPLAIN", "EXTRACT", "FILTER", "FROM",
+    "GROUP", "HAVING", "IN", "INNER", "INTERVAL", "IS", "JOIN", "LEFT", "LIKE", "LIMIT", "NOT",
+    "NULL", "ON", "OR", "ORDER", "OVER", "PREPARE", "REPLACE", "SELECT", "SUM", "THEN", "UNION",
+    "USING", "VIEW", "WHEN", "WHERE", "WITH",
 ];
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use engine::answer::Answer;
 use engine::catalog::{Catalog, TableSpec};
-use engine::engine::Quote;
+use engine::engine::{Quote, QuotedColumn};
 use ledger_adapter::charge::Balance;
 use ledger_adapter::cost::Cost;
 use ledger_adapter::manifest::{Bounds, ColumnKind, ColumnManifest, KeyValue, Rows};
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::fail::Failure;
-use crate::numbers::{as_epsilon, readable};
+use crate::numbers::{as_epsilon, half_width, readable, rough};
 use crate::session::{Reply, Terms};
 
 /// How answers are printed.
@@ -112,7 +112,9 @@ pub(crate) fn encoded(
 /// What an answer cost, what is left, where its receipt is: one line.
 pub(crate) fn footer(reply: &Reply, terms: &Terms) -> String {
     let mut parts = Vec::new();
-    if reply.answer.cost.is_zero() {
+    if reply.is_repeat() {
+        parts.push("cost nothing, as it was answered before".to_owned());
+    } else if reply.answer.cost.is_zero() {
         parts.push("cost nothing".to_owned());
     } else {
         let asked = format!("epsilon {}, delta {}", terms.epsilon, readable(terms.delta));
@@ -138,39 +140,77 @@ pub(crate) fn reply_json(reply: &Reply, intervals: bool) -> Result<Value, Failur
         "rows": answer.to_json(intervals).map_err(encode)?,
         "confidence": answer.confidence(),
         "cost": cost_json(answer.cost),
+        "is_repeat": reply.is_repeat(),
         "budget": reply.balance.map(balance_json),
         "notes": answer.notes,
         "receipt": reply.receipt,
     }))
 }
 
-/// A quote for people.
-pub(crate) fn quote_table(quote: &Quote) -> String {
+/// The noisy columns of a quote for people, with intervals of this confidence.
+pub(crate) fn quote_table(quote: &Quote, confidence: f64) -> String {
     let header = [
-        "column",
-        "noise (standard deviation)",
-        "one person counts within",
-        "groups per person",
-        "keys shown above",
+        "column".to_owned(),
+        "noise (standard deviation)".to_owned(),
+        format!("{} % interval", readable(confidence * 100.0)),
+        "one person counts within".to_owned(),
+        "groups per person".to_owned(),
+        "keys shown above".to_owned(),
     ];
     let rows = quote.columns.iter().map(|column| {
+        let (most, about) = if column.is_chosen { ("at most ", "at most") } else { ("", "about") };
         vec![
             column.name.clone(),
-            readable(column.noise),
+            format!("{most}{}", readable(column.noise)),
+            format!("± {about} {}", rough(width(column, confidence))),
             format!("[{}, {}]", readable(column.clamp.0), readable(column.clamp.1)),
-            column.groups_per_person.to_string(),
+            format!("{most}{}", column.groups_per_person),
             column.threshold.map_or_else(String::new, |count| format!("{count} persons")),
         ]
     });
-    grid(&header.map(str::to_owned), rows.collect(), &[false, true, true, true, true])
+    grid(&header, rows.collect(), &[false, true, true, true, true, true])
+}
+
+/// The noisy columns of a quote as CSV with a header (RFC 4180).
+pub(crate) fn quote_csv(quote: &Quote, confidence: f64) -> String {
+    let header = "column,noise,half_width,is_chosen,lower,upper,groups_per_person,threshold";
+    let rows = quote.columns.iter().map(|column| {
+        format!(
+            "\"{}\",{},{},{},{},{},{},{}\n",
+            column.name.replace('"', "\"\""),
+            column.noise,
+            width(column, confidence),
+            column.is_chosen,
+            column.clamp.0,
+            column.clamp.1,
+            column.groups_per_person,
+            column.threshold.map_or_else(String::new, |count| count.to_string()),
+        )
+    });
+    std::iter::once(format!("{header}\n")).chain(rows).collect()
+}
+
+/// What a quote comes to, and whether the account holds it, for people.
+pub(crate) fn verdict(quote: &Quote, balance: Option<Balance>) -> Vec<String> {
+    let mut lines = vec![format!("would cost {}; nothing is charged", cost(quote.cost))];
+    if let Some(balance) = balance {
+        lines.push(format!("left {}", left(balance)));
+        if !quote.cost.fits(remaining(balance)) {
+            let line = "the budget does not hold that: ask with a smaller --epsilon";
+            lines.push(line.to_owned());
+        }
+    }
+    lines
 }
 
 /// A quote for programs.
-pub(crate) fn quote_json(quote: &Quote, balance: Option<Balance>) -> Value {
+pub(crate) fn quote_json(quote: &Quote, balance: Option<Balance>, confidence: f64) -> Value {
     let columns = quote.columns.iter().map(|column| {
         json!({
             "column": column.name,
             "noise": column.noise,
+            "half_width": width(column, confidence),
+            "is_chosen": column.is_chosen,
             "lower": column.clamp.0,
             "upper": column.clamp.1,
             "groups_per_person": column.groups_per_person,
@@ -180,9 +220,15 @@ pub(crate) fn quote_json(quote: &Quote, balance: Option<Balance>) -> Value {
     json!({
         "cost": cost_json(quote.cost),
         "columns": columns.collect::<Vec<_>>(),
+        "confidence": confidence,
         "notes": quote.notes,
         "budget": balance.map(balance_json),
     })
+}
+
+/// Half the width that the noise alone gives the interval of a column.
+fn width(column: &QuotedColumn, confidence: f64) -> f64 {
+    column.noise * half_width(confidence)
 }
 
 /// What something costs, for people.

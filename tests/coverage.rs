@@ -13,6 +13,7 @@ use engine::catalog::Catalog;
 use engine::engine::{Engine, Query, Settings};
 use engine::privacy::relation::ContributionBounds;
 use engine::scan::extract::VerifiedExtract;
+use engine::sql::dialect::Dialect;
 use ledger_adapter::charge::{Finality, Opening};
 use ledger_adapter::cost::{Cost, Delta, Rho};
 use ledger_adapter::digest::Digest;
@@ -51,8 +52,13 @@ fn engine(from: &Path, directory: &TempDir) -> Engine {
     attest(&built, ledger.as_ref()).unwrap();
     let extract = VerifiedExtract::open(&built.path, built.root, &[signer.public()]).unwrap();
     let catalog = Catalog::new(vec![extract]).unwrap();
-    let settings =
-        Settings { day: 20_000, finality: Finality::Local, threads: 2, confidence: 0.95 };
+    let settings = Settings {
+        day: 20_000,
+        finality: Finality::Local,
+        threads: 2,
+        confidence: 0.95,
+        dialect: Dialect::default(),
+    };
     let signer = Signer::from_seed(&[1; 32]);
     let log = Box::new(|_, why: &str| panic!("{why}"));
     Engine::new(catalog, ledger, signer, settings, log).unwrap()
@@ -71,7 +77,8 @@ fn the_true_value_lies_in_the_interval_as_often_as_is_said() {
     let engine = engine(&from, &directory);
     let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
     let ask = |sql: &str, epsilon: f64| {
-        let bounds = ContributionBounds { rows_per_person: Some(1), groups_per_person: None };
+        let bounds =
+            ContributionBounds { rows_per_person: Some(1), ..ContributionBounds::default() };
         let query = Query { text: sql.to_owned(), epsilon, delta: 1e-6, bounds };
         runtime.block_on(engine.answer(&query)).unwrap()
     };

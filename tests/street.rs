@@ -3,6 +3,8 @@
 //! Source of the answers: The Book of OHDSI (exercises of chapter 9, suggested answers) and the
 //! cohorts of the Eunomia package, on its GiBleed records (2,694 persons).
 
+use std::fs;
+
 use crate::support::{Place, shared};
 
 fn gibleed() -> Option<Place> {
@@ -108,8 +110,9 @@ fn three_synthetic_sites_answer_as_one() {
     assert_eq!(place.exact("SELECT COUNT(*) AS n FROM person", &[]), "n\n400\n");
     let with = place.exact("SELECT COUNT(*) AS n FROM person", &["--intervals"]);
     assert_eq!(with, "n,n_lower,n_upper\n400,400,400\n");
+    // The same question is charged once, however it is printed.
     let shown = place.done(&["budget", "show", "--population", "town", "--json"]);
-    assert!(shown.contains("\"charges\":2"), "{shown}");
+    assert!(shown.contains("\"charges\":1"), "{shown}");
 }
 
 #[test]
@@ -124,4 +127,87 @@ fn a_second_extract_supersedes_the_first_and_spends_the_same_account() {
     assert!(
         place.done(&["budget", "show", "--population", "town", "--json"]).contains("\"charges\":2")
     );
+}
+
+#[test]
+fn a_script_names_explains_and_estimates_for_nothing() {
+    let place = Place::small_site();
+    let script = "CREATE VIEW old AS SELECT * FROM person WHERE year_of_birth < 1960;\n\
+                  EXPLAIN SELECT COUNT(*) AS n FROM old;\n\
+                  ESTIMATE SELECT COUNT(*) AS n FROM old;\n\
+                  SELECT COUNT(*) AS n FROM old;\n\
+                  PREPARE of AS SELECT COUNT(*) AS n FROM person WHERE gender_concept_id = $1;\n\
+                  EXECUTE of(8507);\n\
+                  DEALLOCATE of;\n\
+                  DROP VIEW old;\n";
+    fs::write(place.path("script.sql"), script).unwrap();
+    let told = place.done(&["sql", "--epsilon", "1", "-f", "script.sql"]);
+    for line in ["view old\n", "prepared of\n", "forgot of\nforgot old\n"] {
+        assert!(told.contains(line), "{told}");
+    }
+    assert!(told.contains("per person, at most 1 row(s) of each"), "{told}");
+    assert_eq!(told.matches("nothing is charged").count(), 2, "{told}");
+    assert_eq!(told.matches("95 % interval").count(), 4, "{told}");
+    assert!(told.contains("± about"), "{told}");
+    assert_eq!(place.charges_and_releases(), (2, 2));
+
+    // For programs: one object per statement. What was asked before is not charged again.
+    let told = place.done(&["sql", "--json", "--epsilon", "1", "-f", "script.sql"]);
+    let keys = ["done", "explain", "estimate", "columns", "done", "columns", "done", "done"];
+    let objects: Vec<serde_json::Value> =
+        told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(objects.len(), keys.len(), "{told}");
+    for (object, key) in objects.iter().zip(keys) {
+        assert!(object.get(key).is_some(), "no {key}: {object}");
+    }
+    assert_eq!(objects[1]["explain"]["cost"], objects[2]["estimate"]["cost"]);
+    assert_eq!((&objects[3]["is_repeat"], &objects[5]["is_repeat"]), (&true.into(), &true.into()));
+    assert_eq!(place.charges_and_releases(), (2, 2));
+
+    // Prices are told of questions about views; that of EXECUTE is not, and it is not asked.
+    let said = place.run(&["sql", "--quote", "--epsilon", "2", "-f", "script.sql"]);
+    assert_eq!(said.code, 2, "{}", said.err);
+    assert_eq!(said.out.matches("nothing is charged").count(), 3, "{}", said.out);
+    assert!(said.err.contains("EXECUTE"), "{}", said.err);
+    let csv = place.run(&["sql", "--format", "csv", "-c", "CREATE VIEW v AS SELECT 1 AS a"]);
+    assert_eq!((csv.code, csv.out.as_str(), csv.err.as_str()), (0, "", "view v\n"));
+    assert_eq!(place.charges_and_releases(), (2, 2));
+}
+
+#[test]
+fn the_same_question_is_charged_once_and_leaves_one_receipt() {
+    let place = Place::small_site();
+    let ask = ["sql", "--epsilon", "1", "--min-persons", "5", "-c"];
+    let ask = |sql: &str| place.done(&[&ask[..], &[sql]].concat());
+    let first = ask("SELECT COUNT(*) AS n FROM person");
+    let second = ask("select count(*) as n\nfrom person;");
+    assert!(!first.contains("cost nothing"), "{first}");
+    assert!(second.contains("cost nothing, as it was answered before · receipt"), "{second}");
+    let value = |told: &str| told.lines().find(|line| line.contains('[')).map(str::to_owned);
+    assert!(value(&first).is_some() && value(&first) == value(&second), "{first}{second}");
+    assert_eq!(place.charges_and_releases(), (1, 1));
+    assert_eq!(fs::read_dir(place.path(".graunt/receipts")).unwrap().count(), 1);
+    // Another price is another question.
+    place.done(&["sql", "--epsilon", "2", "-c", "SELECT COUNT(*) AS n FROM person"]);
+    assert_eq!(place.charges_and_releases(), (2, 2));
+}
+
+#[test]
+fn published_spellings_are_answered() {
+    let place = Place::small_site();
+    let sql = "SELECT TOP 3 gender_concept_id AS sex, COUNT(*) AS n FROM @cdm.person \
+               WHERE gender_concept_id IN (8507, 8532) GROUP BY gender_concept_id ORDER BY sex";
+    let ask = ["sql", "--epsilon", "1", "--format", "csv", "-c", sql];
+    assert_eq!(place.run(&ask).code, 3);
+    let told = place.done(&[&ask[..], &["--dialect", "ohdsi"]].concat());
+    let (header, rows) = told.split_once('\n').unwrap();
+    assert_eq!((header, rows.lines().count()), ("sex,n", 2), "{told}");
+    // It is the same question as in the engine's own spelling, and so is answered once.
+    let plain = "SELECT gender_concept_id AS sex, COUNT(*) AS n FROM person \
+                 WHERE gender_concept_id IN (8507, 8532) GROUP BY gender_concept_id \
+                 ORDER BY sex LIMIT 3";
+    assert_eq!(told, place.done(&["sql", "--epsilon", "1", "--format", "csv", "-c", plain]));
+    fs::write(place.path("graunt.toml"), "[sql]\ndialect = \"ohdsi\"\n").unwrap();
+    assert_eq!(told, place.done(&ask));
+    assert_eq!(place.charges_and_releases(), (1, 1));
 }

@@ -6,6 +6,9 @@ use crate::support::{Place, copy, flip};
 
 const ASK: [&str; 5] = ["sql", "--epsilon", "1", "-c", "SELECT COUNT(*) AS n FROM person"];
 
+/// Another question: the same one would be answered from what was released.
+const OTHER: [&str; 5] = ["sql", "--epsilon", "0.5", "-c", "SELECT COUNT(*) AS n FROM person"];
+
 /// Asks, and expects mistrust for this reason; nothing may be printed or charged.
 fn distrusted(place: &Place, because: &str) {
     let said = place.run(&ASK);
@@ -53,7 +56,8 @@ fn spoilt_extracts_are_not_read() {
     distrusted(&place, "do not match their attested digest");
     flip(&leaves, 7);
     place.done(&ASK);
-    assert_eq!(place.charges_and_releases(), (3, 3));
+    // The same question over the same whole extract is one release.
+    assert_eq!(place.charges_and_releases(), (1, 1));
 }
 
 #[test]
@@ -82,7 +86,7 @@ fn a_spoilt_ledger_answers_nothing() {
     let place = Place::small_site();
     place.done(&ASK);
     copy(&place.path(".graunt/ledger"), &place.path("backup"));
-    place.done(&ASK);
+    place.done(&OTHER);
     copy(&place.path(".graunt/ledger"), &place.path("whole"));
     let put = |from: &str| {
         if place.path(".graunt/ledger").exists() {
@@ -109,7 +113,7 @@ fn a_spoilt_ledger_answers_nothing() {
     assert!(said.code != 0 && said.out.is_empty(), "{}", said.err);
     put("whole");
     place.done(&ASK);
-    assert_eq!(place.charges_and_releases(), (3, 3));
+    assert_eq!(place.charges_and_releases(), (2, 2));
     place.done(&["ledger", "check"]);
 }
 

@@ -82,6 +82,11 @@ impl Catalog {
         self.buckets
     }
 
+    /// Fewest persons of a group that every site's policy lets an answer show.
+    pub fn persons_min(&self) -> u32 {
+        self.extracts.iter().map(|extract| extract.manifest().persons_min).max().unwrap_or(0)
+    }
+
     /// The extracts, in order of site.
     pub fn extracts(&self) -> &[VerifiedExtract] {
         &self.extracts

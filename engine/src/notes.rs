@@ -105,6 +105,12 @@ fn keys(boundary: &Boundary, noisy: &NoisyAggregates) -> Option<String> {
     if let Some(threshold) = noisy.threshold {
         return Some(format!("keys with {threshold} or fewer persons, after noise, are not shown"));
     }
+    if boundary.persons_min > 0 && !boundary.keys.is_empty() {
+        let least = boundary.persons_min;
+        return Some(format!(
+            "groups that may have fewer than {least} persons, after noise, are not shown"
+        ));
+    }
     let unknown = !boundary.is_declared;
     unknown.then(|| "keys with few persons are not shown: which ones is drawn by lot".to_owned())
 }

@@ -29,6 +29,9 @@ pub struct Manifest {
     pub key_epoch: String,
     /// How the records were de-identified.
     pub policy: PolicyEvidence,
+    /// Fewest persons of a group that an answer may show; 0 if any number will do.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub persons_min: u32,
     /// Number of buckets that every private table is split into by pseudonym; at least 1.
     pub buckets: u32,
     /// Tables, in order of name.
@@ -39,6 +42,11 @@ pub struct Manifest {
     pub issued_day: u32,
     /// Last day on which the extract may be queried, in days since 1970-01-01.
     pub expires_day: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// Which de-identification policy was applied, and what it did.

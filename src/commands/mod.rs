@@ -66,6 +66,10 @@ enum Command {
     /// Open and show privacy budgets
     Budget(budget::Arguments),
     /// Ask questions in SQL
+    ///
+    /// The same question asked again costs nothing. EXPLAIN query shows whose rows each step of it
+    /// holds, ESTIMATE query what it would cost; neither is charged. CREATE VIEW name AS query and
+    /// PREPARE name AS query name queries until the command ends; EXECUTE name(values) asks one.
     Sql(sql::Arguments),
     /// Verify receipts, offline
     Verify(verify::Arguments),

@@ -4,12 +4,15 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
+use engine::engine::Quote;
+use serde_json::json;
+
 use crate::commands::Context;
 use crate::fail::Failure;
 use crate::numbers;
 use crate::output::{Output, remark};
-use crate::script::{Statement, split};
-use crate::session::{Reply, Session, Terms};
+use crate::script::{Statement, Verb, split};
+use crate::session::{Dialect, Performed, Reply, Session, Terms};
 use crate::shell;
 use crate::show::{self, Format};
 
@@ -37,6 +40,12 @@ pub(crate) struct Arguments {
     /// Most groups that one person counts in [default: the policy's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     groups_per_person: Option<u32>,
+    /// Fewest persons of a group that is shown, if more than the policy's [default: the policy's]
+    #[arg(long, value_name = "N")]
+    min_persons: Option<u32>,
+    /// How questions are spelt [default: datafusion]
+    #[arg(long, value_name = "DIALECT")]
+    dialect: Option<Dialect>,
     /// How answers are printed; csv, json and arrow print nothing else on standard output
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
@@ -52,7 +61,7 @@ pub(crate) struct Arguments {
     /// Write answers to a file
     #[arg(short = 'o', long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Tell cost and noise before spending; nothing is charged
+    /// Tell cost and noise before spending; nothing is charged. Views are made all the same
     #[arg(long)]
     quote: bool,
     /// Answer without the sites whose extract was withdrawn, instead of stopping
@@ -71,6 +80,16 @@ pub(crate) struct Printing {
     pub(crate) quotes_only: bool,
     /// Whether a statement was answered already.
     has_answered: bool,
+    /// What was printed last.
+    last: Printed,
+}
+
+/// What stands on standard output for people.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Printed {
+    Nothing,
+    Phrase,
+    Table,
 }
 
 /// Asks questions.
@@ -115,6 +134,8 @@ fn terms(arguments: &Arguments, context: &Context) -> Terms {
         delta: arguments.delta.or(defaults.delta).unwrap_or(1e-6),
         rows_per_person: arguments.rows_per_person.or(defaults.rows_per_person),
         groups_per_person: arguments.groups_per_person.or(defaults.groups_per_person),
+        persons_min: arguments.min_persons.or(defaults.min_persons).unwrap_or(0),
+        dialect: arguments.dialect.or(defaults.dialect).unwrap_or_default(),
         confidence: arguments.confidence.or(defaults.confidence).unwrap_or(0.95),
         without_revoked: arguments.without_revoked,
         is_quiet: context.quiet,
@@ -132,6 +153,7 @@ fn printing(arguments: &Arguments, context: &Context) -> Printing {
         file: arguments.out.clone(),
         quotes_only: arguments.quote,
         has_answered: false,
+        last: Printed::Nothing,
     }
 }
 
@@ -154,7 +176,8 @@ impl Printing {
     /// [`Failure::Usage`], [`Failure::Store`].
     fn check(&self, statements: &[Statement], out: &Output) -> Result<(), Failure> {
         if self.format == Format::Arrow && !self.json && !self.quotes_only {
-            if statements.len() > 1 {
+            let is_answered = |s: &&Statement| matches!(s.verb(), Verb::Ask | Verb::Execute);
+            if statements.iter().filter(is_answered).count() > 1 {
                 return Err(Failure::usage("an Arrow file holds one answer", "ask one question"));
             }
             if self.file.is_none() && out.is_terminal() {
@@ -169,7 +192,7 @@ impl Printing {
         Ok(())
     }
 
-    /// Answers one statement, or tells what it would cost.
+    /// Does what one statement asks for, or tells what it would cost.
     ///
     /// # Errors
     /// [`Failure`].
@@ -179,44 +202,80 @@ impl Printing {
         statement: &Statement,
         out: &mut Output,
     ) -> Result<(), Failure> {
-        if self.quotes_only {
-            return self.quote(session, statement, out);
-        }
-        let reply = session.ask(statement)?;
-        self.print(&reply, session.terms(), out)?;
-        self.has_answered = true;
-        reply.fault.map_or(Ok(()), Err)
-    }
-
-    fn quote(
-        &self,
-        session: &Session,
-        statement: &Statement,
-        out: &mut Output,
-    ) -> Result<(), Failure> {
-        let quote = session.quote(statement)?;
-        let balance = session.balance()?;
-        if self.json {
-            return out.json(&show::quote_json(&quote, balance));
-        }
-        if !quote.columns.is_empty() {
-            out.line(show::quote_table(&quote))?;
-        }
-        out.line(format_args!("would cost {}; nothing is charged", show::cost(quote.cost)))?;
-        if let Some(balance) = balance {
-            out.line(format_args!("left {}", show::left(balance)))?;
-            if !quote.cost.fits(show::remaining(balance)) {
-                out.line("the budget does not hold that: ask with a smaller --epsilon")?;
+        let quotes_only = self.quotes_only;
+        let done = if quotes_only { session.quote(statement) } else { session.perform(statement) };
+        match done? {
+            Performed::Answered(reply) => {
+                self.print(&reply, session.terms(), out)?;
+                self.has_answered = true;
+                reply.fault.map_or(Ok(()), Err)
             }
+            Performed::Quoted(quote) => self.tell(&Told::Quote(quote), session, out),
+            Performed::Explained(explanation) => {
+                self.tell(&Told::Plan(explanation.plan, explanation.quote), session, out)
+            }
+            Performed::Estimated(quote) => self.tell(&Told::Estimate(quote), session, out),
+            Performed::Done(phrase) => self.phrase(&phrase, out),
         }
-        quote.notes.iter().try_for_each(|note| out.dim_line(note))
     }
 
-    fn print(&self, reply: &Reply, terms: &Terms, out: &mut Output) -> Result<(), Failure> {
+    /// Tells what a question would cost. Only answers go to the file.
+    fn tell(&mut self, told: &Told, session: &Session, out: &mut Output) -> Result<(), Failure> {
+        let (balance, confidence) = (session.balance()?, session.terms().confidence);
+        let quote = told.quote();
+        if self.is_json() {
+            let mut value = show::quote_json(quote, balance, confidence);
+            if let Told::Plan(plan, _) = told {
+                value["plan"] = json!(plan);
+            }
+            return out.json(&match told {
+                Told::Quote(_) => value,
+                Told::Plan(..) => json!({ "explain": value }),
+                Told::Estimate(_) => json!({ "estimate": value }),
+            });
+        }
+        let mut lines = Vec::new();
+        if let Told::Plan(plan, _) = told {
+            lines.extend(plan.iter().map(|line| format!("  {line}")));
+        }
+        let is_for_people = self.format == Format::Table;
+        if is_for_people && !quote.columns.is_empty() {
+            lines.push(show::quote_table(quote, confidence));
+        }
+        lines.extend(show::verdict(quote, balance));
+        if is_for_people {
+            self.space(Printed::Table, out)?;
+            lines.iter().try_for_each(|line| out.line(line))?;
+            return quote.notes.iter().try_for_each(|note| out.dim_line(note));
+        }
+        if self.format == Format::Csv {
+            self.space(Printed::Table, out)?;
+            out.bytes(show::quote_csv(quote, confidence).as_bytes())?;
+        }
+        lines.iter().chain(&quote.notes).for_each(remark);
+        Ok(())
+    }
+
+    /// Tells what was named or forgotten.
+    fn phrase(&mut self, phrase: &str, out: &mut Output) -> Result<(), Failure> {
+        if self.is_json() {
+            return out.json(&json!({ "done": phrase }));
+        }
+        if self.format == Format::Table {
+            self.space(Printed::Phrase, out)?;
+            return out.line(phrase);
+        }
+        remark(phrase);
+        Ok(())
+    }
+
+    fn print(&mut self, reply: &Reply, terms: &Terms, out: &mut Output) -> Result<(), Failure> {
         let footer = show::footer(reply, terms);
         let mut bytes = Vec::new();
-        // An empty line between the tables of a script.
-        if self.has_answered && matches!(self.format, Format::Table | Format::Csv) && !self.json {
+        let is_spaced = matches!(self.format, Format::Table | Format::Csv) && !self.json;
+        if is_spaced && self.file.is_none() {
+            self.space(Printed::Table, out)?;
+        } else if is_spaced && self.has_answered {
             bytes.push(b'\n');
         }
         if self.json {
@@ -242,6 +301,18 @@ impl Printing {
         Ok(())
     }
 
+    const fn is_json(&self) -> bool {
+        self.json || matches!(self.format, Format::Json)
+    }
+
+    /// Puts an empty line between tables, and between them and phrases.
+    fn space(&mut self, next: Printed, out: &mut Output) -> Result<(), Failure> {
+        let last = std::mem::replace(&mut self.last, next);
+        let is_apart =
+            last != Printed::Nothing && (last, next) != (Printed::Phrase, Printed::Phrase);
+        if is_apart { out.line("") } else { Ok(()) }
+    }
+
     /// The first answer replaces the file, the others follow.
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         let mut options = OpenOptions::new();
@@ -249,5 +320,23 @@ impl Printing {
         let file = options.open(path);
         file.and_then(|mut file| io::Write::write_all(&mut file, bytes))
             .map_err(Failure::store(path, "writing"))
+    }
+}
+
+/// A price, and what asked for it.
+enum Told {
+    /// `--quote`.
+    Quote(Quote),
+    /// EXPLAIN, with its plan.
+    Plan(Vec<String>, Quote),
+    /// ESTIMATE.
+    Estimate(Quote),
+}
+
+impl Told {
+    const fn quote(&self) -> &Quote {
+        match self {
+            Self::Quote(quote) | Self::Plan(_, quote) | Self::Estimate(quote) => quote,
+        }
     }
 }

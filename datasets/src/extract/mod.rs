@@ -279,6 +279,7 @@ fn sign(
             digest: policy.digest(),
             actions: policy.actions(),
         },
+        persons_min: policy.persons_min(),
         buckets: policy.buckets(),
         tables: made.tables,
         supersedes: request.supersedes,

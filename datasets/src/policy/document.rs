@@ -18,6 +18,8 @@ pub(crate) struct Document {
     pub(crate) person_identifier: PersonIdentifier,
     #[serde(default = "expiry_days")]
     pub(crate) expiry_days: u32,
+    #[serde(default)]
+    pub(crate) persons_min: u32,
     #[serde(default = "buckets")]
     pub(crate) buckets: u32,
     pub(crate) dates: Dates,

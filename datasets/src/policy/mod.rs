@@ -118,6 +118,11 @@ impl Policy {
         self.document.expiry_days
     }
 
+    /// Fewest persons of a group that an answer may show; 0 if any number will do.
+    pub fn persons_min(&self) -> u32 {
+        self.document.persons_min
+    }
+
     /// Files per private table; a power of two, at most 4,096.
     pub fn buckets(&self) -> u32 {
         self.document.buckets

@@ -7,13 +7,14 @@ use arrow::array::{
     Array, ArrayRef, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, UInt8Array,
     UInt16Array, UInt64Array, new_null_array,
 };
-use arrow::compute::cast;
+use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::DataType;
 use arrow::row::{RowConverter, SortField};
 use datafusion::error::DataFusionError;
 
 use crate::noise::Noise;
 use crate::perturb::quantile::Drawn;
+use crate::perturb::residual::Margin;
 use crate::perturb::{Chosen, NoisyAggregates};
 use crate::privacy::boundary::Boundary;
 use crate::privacy::margins::Margins;
@@ -98,7 +99,32 @@ impl Cells {
         }
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         let batch = RecordBatch::try_new_with_options(schema, arrays, &options)?;
-        Ok(Self { batch, summed, spreads, noises, bounds, quantiles })
+        let cells = Self { batch, summed, spreads, noises, bounds, quantiles };
+        match (boundary.persons, parts.is_empty()) {
+            (Some(persons), false) => cells.without_small(&parts[persons], boundary.persons_min),
+            _ => Ok(cells),
+        }
+    }
+
+    /// Leaves out cells of margins whose number of persons may be below `least`: those that are
+    /// not above it with 95 % confidence.
+    fn without_small(self, persons: &Margin, least: u64) -> Result<Self, DataFusionError> {
+        let least = least as f64;
+        let enough = persons.estimates.iter().zip(&persons.deviations).flat_map(|(cells, sd)| {
+            cells.iter().map(move |count| *count >= least + NORMAL_95 * sd)
+        });
+        let enough: Vec<bool> = enough.collect();
+        let kept = |row: &usize| enough.get(*row).copied().unwrap_or(false);
+        let rows: Vec<usize> = (0..self.summed.len()).filter(kept).collect();
+        let mask = arrow::array::BooleanArray::from(enough);
+        Ok(Self {
+            batch: filter_record_batch(&self.batch, &mask)?,
+            summed: rows.iter().map(|row| self.summed[*row]).collect(),
+            spreads: (self.spreads.iter())
+                .map(|column| rows.iter().map(|row| column[*row]).collect())
+                .collect(),
+            ..self
+        })
     }
 }
 
@@ -169,3 +195,6 @@ fn grouping_array(grouping: &[u32], keys: usize) -> ArrayRef {
 fn saturated(value: i128) -> i64 {
     i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
 }
+
+/// The normal law lies below it with 95 % probability.
+const NORMAL_95: f64 = 1.645;

@@ -94,7 +94,8 @@ pub(super) fn sharpness_within(
     Ok(Sharpness { numerator, log2_denominator })
 }
 
-/// Refuses a sensitivity from which no noise follows, and a charge that no noise is cheap enough for.
+/// Refuses a sensitivity from which no noise follows, and a charge that no noise is cheap enough
+/// for.
 pub(super) fn check_sensitivity(sensitivity: u64, groups: u64, rho: Rho) -> Result<(), NoiseError> {
     check(sensitivity == 0 || groups == 0, rho)
 }
@@ -177,7 +178,7 @@ mod tests {
     /// What opendp's map says of a price.
     fn check(sensitivity: u64, groups: u64, at: Scale, price: Rho) -> Result<(), NoiseError> {
         let noise = Noise::from(at);
-        let column = Column { values: vec![], sensitivity, groups, noise, residual: None };
+        let column = Column::within(vec![], sensitivity, Some(groups), noise);
         Mechanism::new(noise).unwrap().check(&column, price)
     }
 

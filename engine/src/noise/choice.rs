@@ -1,9 +1,9 @@
 //! Draws of the exponential mechanism, exact, in integers.
 //!
 //! A candidate of score d above the least gets a slot of ⌊2⁶²·exp(-η·d)⌋ + [`SLACK`] steps, never
-//! less than 2⁶²·exp(-η·d). A uniform step of all slots is drawn, and stands if it is below that number
-//! in its slot, which is settled in as many bits as it takes; if it does not stand, all is drawn
-//! again. Every candidate is looked at in every draw.
+//! less than 2⁶²·exp(-η·d). A uniform step of all slots is drawn, and stands if it is below that
+//! number in its slot, which is settled in as many bits as it takes; if it does not stand, all is
+//! drawn again. Every candidate is looked at in every draw.
 //!
 //! # Source
 //! McSherry and Talwar, Mechanism Design via Differential Privacy, 2007, section 3.

@@ -26,8 +26,12 @@ pub enum NoiseError {
     /// No family of noise was allowed.
     #[error("no family of noise is allowed")]
     NoFamily,
-    /// A residual column is not Gaussian, or is not the full table that its shape says.
-    #[error("a residual column is not a full table with Gaussian noise")]
+    /// Laplace noise has no price where the values that one person can move are not bounded.
+    #[error("laplace noise needs a bound on the values that one person can move")]
+    NoGroups,
+    /// A residual column is not Gaussian, not the full table that its shape says, or not of one
+    /// cell per person.
+    #[error("a residual column is not a full table of one cell per person with gaussian noise")]
     BadResidual,
     /// A cell has no candidates to choose from.
     #[error("a selection has no candidates")]

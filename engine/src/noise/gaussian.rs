@@ -3,13 +3,13 @@
 //! Half of the law is cut into steps of t = 2^k, about σ/4 to σ/2. A round draws a step v with
 //! probability proportional to exp(-(v·t)²/(2σ²)), by comparing one word with a table of tails; an
 //! offset u below t; and keeps v·t + u with probability exp(-u·(2·t·v + u)/(2σ²)). The product is
-//! proportional to exp(-(v·t + u)²/(2σ²)). A sign is drawn with it, and minus zero is dropped. For σ
-//! below 4, t is 1 and every round is kept.
+//! proportional to exp(-(v·t + u)²/(2σ²)). A sign is drawn with it, and minus zero is dropped. For
+//! σ below 4, t is 1 and every round is kept.
 //!
-//! No round looks at a table by a drawn index, branches on what was drawn, or draws a number of
-//! words that depends on it. How many rounds a draw takes says nothing about the one that is kept.
-//! So neither does the time. The exceptions are comparisons that 64 bits do not decide, less than
-//! once in 2⁴⁹ draws.
+//! No round branches on what was drawn, or draws a number of words that depends on it; every round
+//! reads the whole table. How many rounds a draw takes says nothing about the one that is kept. So
+//! neither does the time. The exceptions are comparisons that 64 bits do not decide, less than once
+//! in 2⁴⁸ draws.
 //!
 //! # Source
 //! Howe, Prest, Ricosset and Rossi, Isochronous Gaussian Sampling, 2020, for steps from a table,
@@ -74,7 +74,8 @@ impl Gaussian {
             // Past i128 only after more steps than there is time for.
             let magnitude = (i128::from(steps) << self.log2_step) | i128::from(offset);
             if kept & !(negative & (magnitude == 0)) {
-                return if negative { -magnitude } else { magnitude };
+                // Its negative if all bits are turned and one is added.
+                return (magnitude ^ -i128::from(negative)) + i128::from(negative);
             }
         }
     }
@@ -82,14 +83,12 @@ impl Gaussian {
     /// The number of tails that the uniform number beginning with `word` is below.
     #[inline]
     fn steps(&self, word: u64, generator: &mut Generator) -> u64 {
-        let mut below = 0_u64;
-        let mut perhaps = 0_u64;
-        let before = word.saturating_sub(1);
-        for &tail in &self.tails {
-            below += u64::from(word < tail);
-            perhaps += u64::from(before <= tail);
+        let below: usize = self.tails.iter().map(|&tail| usize::from(word < tail)).sum();
+        // The greatest tail that is not above the word; all of them have just been read.
+        match self.tails.get(below) {
+            Some(&tail) if word - tail >= 2 => u64::try_from(below).unwrap_or(u64::MAX),
+            _ => self.settle_steps(word, generator),
         }
-        if below == perhaps { below } else { self.settle_steps(word, generator) }
     }
 
     #[cold]
@@ -151,8 +150,9 @@ impl Gaussian {
     /// For v = 1, 2, ...: bounds of the probability of v or more steps, in steps of 2^-`bits`.
     ///
     /// Weights w(v) = q^(v²) come from q^(2v+1), one product each. The list ends with the first
-    /// weight that may be as low as 2^-`work`. As (t/σ)² is above 1/16, that is before v = 2·`work`,
-    /// so the ratio q^(2v+1) of what follows is below a half: all that is left is below two steps.
+    /// weight that may be as low as 2^-`work`. As (t/σ)² is above 1/16, that is before v =
+    /// 2·`work`, so the ratio q^(2v+1) of what follows is below a half: all that is left is below
+    /// two steps.
     fn tails_at(&self, bits: usize) -> Vec<Bounds> {
         let work = bits + GUARD_BITS;
         let (above, below) = &self.exact_square;
@@ -184,9 +184,9 @@ impl Gaussian {
 
 /// exp(-x) in steps of 2⁻⁶³, less than 2¹⁰ of them off, for x in steps of 2⁻⁶⁰ below 5.5.
 ///
-/// The same digits in steps of 2⁻⁶⁴ are r = x/16, below 0.344. The series of exp(-r) up to r¹³ leaves
-/// out less than 2⁻⁵⁷ and its roundings add less than 4 steps; four squarings make that 2⁻⁵³ and
-/// 80 steps. What x is short of makes less than 2⁻⁵⁶.
+/// The same digits in steps of 2⁻⁶⁴ are r = x/16, below 0.344. The series of exp(-r) up to r¹³
+/// leaves out less than 2⁻⁵⁷ and its roundings add less than 4 steps; four squarings make that 2⁻⁵³
+/// and 80 steps. What x is short of makes less than 2⁻⁵⁶.
 #[inline]
 fn exp_minus_narrow(exponent: u64) -> Option<u64> {
     if exponent >= EXPONENT_MAX {

@@ -6,8 +6,8 @@
 //!   ρ(Δ, s) = (1/s)·[Δ - 2p·(1 - p^Δ) / (1 - p²)],   p = exp(-1/s),
 //! ```
 //! the Kullback-Leibler divergence of the two laws; ε·tanh(ε/2) for Δ = 1 and ε = 1/s. It is the
-//! limit of D(α)/α at α = 1 and, for this family, its supremum over all orders: the tests walk a grid
-//! of orders, shifts and scales. ρ grows with Δ, so Δ stands for all lesser moves.
+//! limit of D(α)/α at α = 1 and, for this family, its supremum over all orders: the tests walk a
+//! grid of orders, shifts and scales. ρ grows with Δ, so Δ stands for all lesser moves.
 //!
 //! It does not touch records, and holds no floats.
 //!
@@ -26,8 +26,8 @@ use super::charge::{self, NANO};
 use super::exponential::{Bounds, exp_minus};
 use super::{NoiseError, Scale};
 
-/// ⌈groups · ρ(sensitivity, s) · 10⁹⌉ billionths, or one more if the fraction is within 2⁻⁶⁴ below a
-/// whole number.
+/// ⌈groups · ρ(sensitivity, s) · 10⁹⌉ billionths, or one more if the fraction is within 2⁻⁶⁴ below
+/// a whole number.
 ///
 /// What is subtracted, T, is bounded from below: p is rounded down and p^Δ up. At an error of a few
 /// steps of 2^-`BITS` each, T·groups·10⁹/s is less than Δ·groups·10⁹·2^(4 - `BITS`) short, which is
@@ -87,12 +87,13 @@ fn least(mut low: u64, mut high: u64, fits: impl Fn(u64) -> bool) -> u64 {
     high
 }
 
-/// A second opinion: whether `price` is at least groups · ρ at the scale that follows from `epsilon`,
-/// the ε that `sensitivity` costs by someone else's map, and not above what ε alone implies.
+/// A second opinion: whether `price` is at least groups · ρ at the scale that follows from
+/// `epsilon`, the ε that `sensitivity` costs by someone else's map, and not above what ε alone
+/// implies.
 ///
-/// It shares no code with [`charge`]: the exponentials are dashu's floats, here of 200 bits, of which
-/// the differences cost at most 132. `epsilon` may be rounded up by up to 2⁻⁵², so it is made 1 - 2⁻⁵⁰
-/// times smaller below, and the result once more.
+/// It shares no code with [`charge`]: the exponentials are dashu's floats, here of 200 bits, of
+/// which the differences cost at most 132. `epsilon` may be rounded up by up to 2⁻⁵², so it is made
+/// 1 - 2⁻⁵⁰ times smaller below, and the result once more.
 pub(super) fn is_plausible(price: Rho, sensitivity: u64, groups: u64, epsilon: &RBig) -> bool {
     let price = RBig::from_parts(price.nano().into(), NANO.into());
     if *epsilon == RBig::ZERO {
@@ -138,6 +139,7 @@ mod tests {
     }
 
     /// D(α)/α of the law of scale `s` and itself moved by `shift`, from the masses themselves.
+    #[expect(clippy::float_arithmetic, reason = "it checks the integers from outside")]
     fn divergence(shift: u32, s: f64, order: f64) -> f64 {
         let t = order - 1.0;
         let loss = |z: u32| (f64::from(shift) - 2.0 * f64::from(z)) / s;
@@ -156,8 +158,8 @@ mod tests {
     #[test]
     fn charges_are_those_of_the_formula() {
         let nano = |sensitivity, groups, at| charge(sensitivity, groups, at).unwrap().nano();
-        // Computed by mpmath with 50 digits. The first is tanh(1/2); the next two are .3744 at a total
-        // ε of 1, and 3.16 at 4.
+        // Computed by mpmath with 50 digits. The first is tanh(1/2); the next two are .3744 at a
+        // total ε of 1, and 3.16 at 4.
         assert_eq!(nano(1, 1, scale(1, 0)), 462_117_158);
         assert_eq!(nano(4, 1, scale(4, 0)), 374_416_333);
         assert_eq!(nano(4, 1, scale(1, 0)), 3_164_666_981);

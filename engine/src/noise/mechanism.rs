@@ -40,10 +40,10 @@ impl Mechanism {
         })
     }
 
-    /// Checks that `price` is at least what opendp's privacy map says of a Gaussian column, and what
-    /// follows from it for a Laplace one: its map knows ε only.
+    /// Checks that `price` is at least what opendp's privacy map says of a Gaussian column, and
+    /// what follows from it for a Laplace one: its map knows ε only.
     pub(super) fn check(&self, column: &Column, price: Rho) -> Result<(), NoiseError> {
-        let (sensitivity, groups) = (column.sensitivity, column.groups);
+        let (sensitivity, groups) = (column.sensitivity, column.groups.unwrap_or(1));
         let agrees = match self {
             Self::Gaussian(plan) => {
                 let distance = charge::distance(&column.square()?);

@@ -6,16 +6,16 @@
 //!   ExactAggregates ────▶ Column ──┐             │                   (free post-processing)
 //!   ledger ─────────────▶ Charged ─┴────add──────┴──▶ noisy integers, Charged
 //! ```
-//! Noise is the discrete Gaussian or the discrete Laplace on the integer grid of a column. [`purse`]
-//! is the same door for answers that take several steps, and for choices among candidates or
-//! keys. Two independent computations of a cost must agree before any of it is drawn: our
-//! own, in exact integers, and one from the privacy map of opendp. The samplers are our own, exact
-//! and in integers; opendp adds what they draw. Floats appear in `convert` and `tail` only, which
-//! never see a record.
+//! Noise is the discrete Gaussian or the discrete Laplace on the integer grid of a column.
+//! [`purse`] is the same door for answers that take several steps, and for choices among candidates
+//! or keys. Two independent computations of a cost must agree before any of it is drawn: our own,
+//! in exact integers, and one from the privacy map of opendp. The samplers are our own, exact and
+//! in integers; opendp adds what they draw. Floats appear in `convert` and `tail` only, which never
+//! see a record.
 //!
 //! Time says nothing of the noise of a column: draws are made in rounds that all take the same
-//! time, and how many it takes is independent of what comes out (see `gaussian`, `geometric`). Adding
-//! it to an exact value takes a few nanoseconds more or less by the signs and sizes of both.
+//! time, and how many it takes is independent of what comes out (see `gaussian`, `geometric`).
+//! Adding it to an exact value takes a few nanoseconds more or less by the signs and sizes of both.
 //!
 //! It does not bound contributions, know queries or keep accounts.
 //!
@@ -25,6 +25,8 @@
 mod charge;
 mod choice;
 mod convert;
+#[cfg(test)]
+mod defects;
 pub mod error;
 mod exponential;
 mod gaussian;
@@ -100,10 +102,12 @@ impl From<Scale> for Noise {
 pub struct Column {
     /// One value per group.
     pub values: Vec<i128>,
-    /// Furthest that one person can move one value, in steps of the grid.
+    /// Furthest that one person can move one value, in steps of the grid; without `groups`, all
+    /// values together, in the L2 norm.
     pub sensitivity: u64,
-    /// Most values that one person can move.
-    pub groups: u64,
+    /// Most values that one person can move; `None` only for a plain Gaussian column, and one for a
+    /// residual column.
+    pub groups: Option<u64>,
     /// Noise that each value gets; in steps of 1/N of the grid if the column is residual.
     pub noise: Noise,
     /// Whether only the projection of the noisy values may be seen.
@@ -111,37 +115,39 @@ pub struct Column {
 }
 
 impl Column {
-    /// A column of which one person moves at most `groups` values by at most `sensitivity` each; or,
-    /// without `groups`, all values together by at most that in the L2 norm.
+    /// A plain column.
     pub(crate) fn within(
         values: Vec<i128>,
         sensitivity: u64,
         groups: Option<u64>,
         noise: Noise,
     ) -> Self {
-        let groups = groups.unwrap_or(1);
         Self { values, sensitivity, groups, noise, residual: None }
     }
 
     /// How far, squared, one person can move what is noised.
     fn square(&self) -> Result<UBig, NoiseError> {
-        let Some(Residual { shape }) = &self.residual else {
-            return Ok(charge::square(self.sensitivity, self.groups));
-        };
-        let in_sum = self.sensitivity.checked_mul(self.groups);
-        residual::square(in_sum.ok_or(NoiseError::Overflow { what: "the sensitivity" })?, shape)
+        let groups = self.groups.unwrap_or(1);
+        match &self.residual {
+            Some(Residual { shape }) => residual::square(self.sensitivity, shape),
+            None => Ok(charge::square(self.sensitivity, groups)),
+        }
     }
 
     /// What the column costs.
     fn charge(&self) -> Result<Rho, NoiseError> {
-        let Some(Residual { shape }) = &self.residual else {
-            return charge_of(self.sensitivity, self.groups, self.noise);
-        };
-        let is_full = u64::try_from(self.values.len()) == Ok(residual::cells(shape)?);
-        if !is_full || self.noise.family != Family::Gaussian {
-            return Err(NoiseError::BadResidual);
+        let is_gaussian = self.noise.family == Family::Gaussian;
+        if let Some(Residual { shape }) = &self.residual {
+            let is_full = u64::try_from(self.values.len()) == Ok(residual::cells(shape)?);
+            if !is_full || !is_gaussian || self.groups != Some(1) {
+                return Err(NoiseError::BadResidual);
+            }
+            return charge::charge(&self.square()?, self.noise.scale);
         }
-        charge::charge(&self.square()?, self.noise.scale)
+        if !is_gaussian && self.groups.is_none() {
+            return Err(NoiseError::NoGroups);
+        }
+        charge_of(self.sensitivity, self.groups.unwrap_or(1), self.noise)
     }
 }
 
@@ -159,18 +165,18 @@ impl fmt::Debug for Column {
 
 /// The table of which a residual column holds the cells.
 ///
-/// With N = Π nᵢ over the dimensions nᵢ of `shape`, the door multiplies the values x by N, adds noise
-/// Z to each cell, and returns N·P·(N·x + Z) for the projection P = ⊗(I - 11ᵀ/nᵢ), in exact integers:
-/// in steps of 1/N² of the grid of x. Its mean is P·x after division by N², and the variance of one
-/// cell σ²/N² · Π(nᵢ - 1)/nᵢ, with σ from the column's noise.
+/// With N = Π nᵢ over the dimensions nᵢ of `shape`, the door multiplies the values x by N, adds
+/// noise Z to each cell, and returns N·P·(N·x + Z) for the projection P = ⊗(I - 11ᵀ/nᵢ), in exact
+/// integers: in steps of 1/N² of the grid of x. Its mean is P·x after division by N², and the
+/// variance of one cell σ²/N² · Π(nᵢ - 1)/nᵢ, with σ from the column's noise.
 ///
 /// An empty shape is that of a grand total: one plain cell, N = 1. A dimension of one cell leaves
 /// zeros, and costs nothing.
 ///
 /// # Privacy
 /// Only the projection is released, so a move of N·x may be replaced by any other integer vector
-/// with the same projection: its own projection. A person moves cells by `sensitivity` · `groups` in
-/// sum, and by convexity that is at most as long as if it were one cell: see [`residual_charge`].
+/// with the same projection: its own projection. A person moves one cell by at most `sensitivity`,
+/// or several cells by that much in sum, by convexity; `groups` is 1. See [`residual_charge`].
 ///
 /// # Source
 /// Xiao, He, Zhang and Kifer, An Optimal and Scalable Matrix Mechanism for Noisy Marginals under
@@ -285,10 +291,10 @@ pub fn epsilon_of(rho: Rho, delta: f64) -> Result<f64, NoiseError> {
 
 /// Computes the charge of one noisy column.
 ///
-/// Gaussian: ⌈groups · sensitivity² · 10⁹ / (2σ²)⌉. The fraction is made 1 + 2⁻⁵⁰ times larger before
-/// it is rounded up, so that the charge is never below opendp's map, which rounds up to a float.
-/// Below ρ = 10⁶ that is at most one billionth, and none unless the fraction is that close to a
-/// whole number. Laplace: ⌈groups · ρ(sensitivity) · 10⁹⌉, where ρ(Δ) is the Kullback-Leibler
+/// Gaussian: ⌈groups · sensitivity² · 10⁹ / (2σ²)⌉. The fraction is made 1 + 2⁻⁵⁰ times larger
+/// before it is rounded up, so that the charge is never below opendp's map, which rounds up to a
+/// float. Below ρ = 10⁶ that is at most one billionth, and none unless the fraction is that close
+/// to a whole number. Laplace: ⌈groups · ρ(sensitivity) · 10⁹⌉, where ρ(Δ) is the Kullback-Leibler
 /// divergence of two laws that are Δ apart, [Δ - 2p·(1 - p^Δ) / (1 - p²)] / s with p = exp(-1/s).
 ///
 /// # Errors
@@ -380,7 +386,8 @@ pub fn selection_charge(
 
 /// Finds the greatest sharpness whose [`selection_charge`] is at most `rho`.
 ///
-/// Range: numerator below 2²¹, in lowest terms; at most 10⁻⁶ below the real number that it stands for.
+/// Range: numerator below 2²¹, in lowest terms; at most 10⁻⁶ below the real number that it stands
+/// for.
 ///
 /// # Errors
 /// [`NoiseError::Underfunded`] if `rho` is zero, [`NoiseError::NoSensitivity`] if either factor is.
@@ -465,7 +472,7 @@ pub struct Exact {
 impl From<Exact> for Column {
     fn from(exact: Exact) -> Self {
         let Exact { values, sensitivity, groups, scale } = exact;
-        Self { values, sensitivity, groups, noise: scale.into(), residual: None }
+        Self::within(values, sensitivity, Some(groups), scale.into())
     }
 }
 
@@ -482,14 +489,4 @@ pub fn scale_within(sensitivity: u64, groups: u64, rho: Rho) -> Result<Scale, No
 /// See [`threshold_of`]. # Errors As there.
 pub fn threshold(scale: Scale, groups: u64, delta: Delta) -> Result<i64, NoiseError> {
     threshold_of(scale.into(), groups, delta)
-}
-
-/// See [`quantile_of`]. # Errors As there.
-pub fn quantile(scale: Scale, alpha: f64) -> Result<i64, NoiseError> {
-    quantile_of(scale.into(), alpha)
-}
-
-/// See [`replicas_of`]. # Errors As there.
-pub fn replicas(scale: Scale, count: usize) -> Result<Vec<f64>, NoiseError> {
-    replicas_of(scale.into(), count)
 }

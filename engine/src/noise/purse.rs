@@ -59,8 +59,9 @@ impl Purse {
     ///
     /// # Privacy
     /// Neighbours differ in one whole person, who moves at most `groups` values of a column by at
-    /// most `sensitivity` each. Column i is then ρᵢ-zCDP with ρᵢ from [`charge_of`](super::charge_of)
-    /// or [`residual_charge`](super::residual_charge), and all columns together Σρᵢ-zCDP.
+    /// most `sensitivity` each. Column i is then ρᵢ-zCDP with ρᵢ from
+    /// [`charge_of`](super::charge_of) or [`residual_charge`](super::residual_charge), and all
+    /// columns together Σρᵢ-zCDP.
     pub fn add(&mut self, columns: Vec<Column>) -> Result<Vec<Vec<i128>>, NoiseError> {
         let charged = self.take()?;
         let mut mechanisms = Vec::with_capacity(columns.len());
@@ -95,13 +96,13 @@ impl Purse {
     ///
     /// # Privacy
     /// Neighbours differ in one whole person, who moves the scores of at most `groups` cells; the
-    /// range of the changes in one cell is at most `sensitivity`. With ε = η · `sensitivity` one cell
-    /// is ε-bounded-range, thus ε²/8-zCDP, and a selection `groups` times that.
+    /// range of the changes in one cell is at most `sensitivity`. With ε = η · `sensitivity` one
+    /// cell is ε-bounded-range, thus ε²/8-zCDP, and a selection `groups` times that.
     ///
     /// # Source
     /// Dong, Durfee and Rogers, Optimal Differential Privacy Composition for Exponential
-    /// Mechanisms, 2020; Cesar and Rogers, Bounding, Concentrating, and Truncating, 2021, Lemma 3.2,
-    /// for ε²/8.
+    /// Mechanisms, 2020; Cesar and Rogers, Bounding, Concentrating, and Truncating, 2021, Lemma
+    /// 3.2, for ε²/8.
     pub fn select(&mut self, selections: Vec<Scores>) -> Result<Vec<Vec<usize>>, NoiseError> {
         let charged = self.take()?;
         let mut cost = Cost::default();

@@ -1,7 +1,7 @@
 //! Projections of full tables on what their lower margins do not tell.
 //!
-//! For a table over dimensions of n₁, n₂, ... cells, N = Π nᵢ, the projection is P = ⊗(I - 11ᵀ/nᵢ). All
-//! here is in integers: N·P = ⊗(nᵢI - 11ᵀ). It draws nothing.
+//! For a table over dimensions of n₁, n₂, ... cells, N = Π nᵢ, the projection is P = ⊗(I - 11ᵀ/nᵢ).
+//! All here is in integers: N·P = ⊗(nᵢI - 11ᵀ). It draws nothing.
 //!
 //! # Source
 //! Xiao, He, Zhang and Kifer, An Optimal and Scalable Matrix Mechanism for Noisy Marginals under
@@ -12,7 +12,8 @@ use dashu::integer::{IBig, UBig};
 
 use super::NoiseError;
 
-/// N, the number of cells. A dimension without cells is refused, and more cells than a `u64` counts.
+/// N, the number of cells. A dimension without cells is refused, and more cells than a `u64`
+/// counts.
 pub(super) fn cells(shape: &[u64]) -> Result<u64, NoiseError> {
     let product = shape.iter().try_fold(1_u64, |cells, &n| cells.checked_mul(n));
     product.filter(|&cells| cells > 0).ok_or(NoiseError::BadResidual)
@@ -21,7 +22,7 @@ pub(super) fn cells(shape: &[u64]) -> Result<u64, NoiseError> {
 /// How far, squared, a move of cells by `sensitivity` in sum can move N·P of a table.
 ///
 /// One step of one cell moves it by the column N·⊗(e - 1/nᵢ), of squared length N²·Π(nᵢ - 1)/nᵢ =
-/// N·Π(nᵢ - 1).
+/// N·Π(nᵢ - 1); several move it by no more than the sum of such lengths.
 pub(super) fn square(sensitivity: u64, shape: &[u64]) -> Result<UBig, NoiseError> {
     let free: UBig = shape.iter().map(|&n| UBig::from(n.saturating_sub(1))).product();
     Ok(UBig::from(sensitivity).sqr() * UBig::from(cells(shape)?) * free)

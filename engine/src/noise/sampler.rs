@@ -1,7 +1,7 @@
 //! Draws of integer noise, of whichever family, exact.
 //!
-//! Every probability is met exactly: nothing is rounded, and nothing is cut off. What is compared in
-//! 64 bits at first is compared in as many as it takes.
+//! Every probability is met exactly: nothing is rounded, and nothing is cut off. What is compared
+//! in 64 bits at first is compared in as many as it takes.
 #![deny(clippy::float_arithmetic)]
 
 use super::gaussian::Gaussian;

@@ -21,7 +21,8 @@ use super::{KeepTable, NoiseError};
 /// # Errors
 /// [`NoiseError::NoSensitivity`] if `groups` is zero; [`NoiseError::Underfunded`] if `rho` is
 /// zero; [`NoiseError::BadDelta`] if `delta` is 1 or more, or below 2⁻⁶⁴ for one of the keys;
-/// [`NoiseError::Overflow`] if more than a million persons would be needed.
+/// [`NoiseError::Overflow`] if there would be more than 65 536 entries: ρ below about
+/// `groups` · 10⁻⁸.
 ///
 /// # Privacy
 /// Each key costs (ρ, δ) divided by `groups`. For adjacent counts with probabilities p < q there
@@ -163,22 +164,25 @@ impl Odds {
     ///
     /// By false position on the root of the divergence, which is close to linear in the odds.
     fn furthest(self, limit: f64) -> Self {
+        let room = ODDS_MAX - self.0;
+        if room <= 0.0 {
+            return self;
+        }
         let target = limit.sqrt();
-        let excess = |odds: f64| self.divergence(Self(odds)).sqrt() - target;
+        let excess = |gap: f64| self.divergence(gap).sqrt() - target;
         let spread = (self.shown() * self.dropped()).sqrt();
         let rare = self.shown().min(self.dropped()).ln();
-        let mut width = (target * std::f64::consts::SQRT_2 / spread).min(limit - rare).max(1e-9);
-        while excess(self.0 + width) <= 0.0 {
-            if self.0 + width > ODDS_MAX {
+        let mut high = (target * std::f64::consts::SQRT_2 / spread).min(limit - rare).min(room);
+        while excess(high) <= 0.0 {
+            if high >= room {
                 return Self(ODDS_MAX);
             }
-            width *= 2.0;
+            high = (2.0 * high).min(room);
         }
-        let (mut low, mut high) = (self.0, self.0 + width);
+        let (mut low, mut missing) = (0.0, target);
         let (mut below, mut above) = (-target, excess(high));
         // The end that moved last; an end that stays twice counts for half (Illinois).
         let mut moved = 0_i8;
-        let mut missing = target;
         for _ in 0..100 {
             let middle = if above.is_finite() {
                 low + (high - low) * below / (below - above)
@@ -197,18 +201,22 @@ impl Odds {
                 (high, above, moved) = (middle, found, -1);
             }
         }
-        Self(low)
+        Self(self.0 + low)
     }
 
-    /// The least ρ with which these and greater odds are ρα-close at all orders α, both ways.
-    fn divergence(self, greater: Self) -> f64 {
-        let softplus = |x: f64| if x > 0.0 { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() };
+    /// The least ρ with which these odds and those `gap` above are ρα-close at all orders α, both
+    /// ways.
+    ///
+    /// The ratio of the greater chance of being shown to the lesser is one over
+    /// 1 + dropped·(exp(-gap) - 1), and likewise for being dropped: no difference of near numbers.
+    fn divergence(self, gap: f64) -> f64 {
         let pair = Pair {
             shown: self.shown(),
             dropped: self.dropped(),
-            log_shown: softplus(-self.0) - softplus(-greater.0),
-            log_dropped: softplus(self.0) - softplus(greater.0),
+            log_shown: -(self.dropped() * (-gap).exp_m1()).ln_1p(),
+            log_dropped: -(self.shown() * gap.exp_m1()).ln_1p(),
         };
+        let greater = Self(self.0 + gap);
         let back = Pair {
             shown: greater.shown(),
             dropped: greater.dropped(),
@@ -250,16 +258,15 @@ impl Pair {
         let ratio = self.log_shown.max(self.log_dropped);
         let last = (8.0 * (rare + 1.0) / ratio).max(1.0).ln();
         let at = |log: f64| self.rate(1.0 + log.exp());
-        let step = (last - ORDER_MIN_LOG) / GRID;
+        let step = (last - ORDER_MIN_LOG) / f64::from(GRID);
         let mut best = (self.limit(), ORDER_MIN_LOG);
-        let mut log = ORDER_MIN_LOG;
-        while log <= last {
+        for point in 0..=GRID {
+            let log = ORDER_MIN_LOG + step * f64::from(point);
             let found = at(log);
             // A moment that overflows is above every limit.
             if found.is_nan() || found > best.0 {
                 best = (if found.is_nan() { f64::INFINITY } else { found }, log);
             }
-            log += step;
         }
         let (mut low, mut high) = (best.1 - step, best.1 + step);
         let (mut left, mut right) = (high - GOLDEN * (high - low), low + GOLDEN * (high - low));
@@ -301,14 +308,15 @@ const MARGIN: f64 = 1e-6;
 /// A key is dropped with less than half a unit at these odds.
 const ODDS_MAX: f64 = 46.0;
 
-/// Entries of the longest table.
-const LENGTH_MAX: usize = 1 << 20;
+/// Entries of the longest table, which takes a second or two. A key of more persons than this is
+/// no secret, and a threshold on a noisy count shows it for as little.
+const LENGTH_MAX: usize = 1 << 16;
 
 /// ln(α-1) at the least order that is looked at; below, the rate is hardly above its limit.
 const ORDER_MIN_LOG: f64 = -5.0;
 
 /// Intervals between the least and the greatest order.
-const GRID: f64 = 24.0;
+const GRID: u32 = 24;
 
 /// Golden sections of the best two intervals: their width falls to 1/2200.
 const REFINEMENTS: usize = 16;

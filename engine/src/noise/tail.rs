@@ -4,8 +4,8 @@
 //! probabilities only, never a record.
 //!
 //! # Source
-//! CKS20, Definition 1 (the law) and Proposition 25 (its tail: Pr[Z ≥ m] ≤ Q((m - 1)/σ)). The tails of
-//! the discrete Laplace are geometric sums.
+//! CKS20, Definition 1 (the law) and Proposition 25 (its tail: Pr[Z ≥ m] ≤ Q((m - 1)/σ)). The tails
+//! of the discrete Laplace are geometric sums.
 
 use std::f64::consts::TAU;
 
@@ -62,8 +62,8 @@ fn least_tail(noise: Noise, probability: f64) -> Result<i64, NoiseError> {
     }
 }
 
-/// For the discrete Laplace of scale s, by its tail p^t / (1 + p) for t of 1 or more, p = exp(-1/s),
-/// and 1 less the tail from 1 - t on for others.
+/// For the discrete Laplace of scale s, by its tail p^t / (1 + p) for t of 1 or more, p =
+/// exp(-1/s), and 1 less the tail from 1 - t on for others.
 ///
 /// `LOG_MARGIN` makes up for the errors of the logarithms, and is at most 10⁻⁹·s steps too many.
 fn laplace_tail(s: f64, probability: f64) -> Result<i64, NoiseError> {

@@ -3,8 +3,8 @@
 //! ```text
 //!   record(|| answer on D) ──▶ calls ──replay(calls, || answer on D')──▶ findings
 //! ```
-//! Under replay the door returns what it returned when it was recorded. So whatever the program does
-//! beyond the door must be the same, or it depends on records in some other way; and what it
+//! Under replay the door returns what it returned when it was recorded. So whatever the program
+//! does beyond the door must be the same, or it depends on records in some other way; and what it
 //! hands in must be as close as it declares. Both are per thread. The charge is checked as ever.
 //!
 //! # Source
@@ -43,7 +43,7 @@ pub(crate) struct Part {
 /// What a part declares.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Parameters {
-    Column { sensitivity: u64, groups: u64, noise: Noise, shape: Option<Vec<u64>> },
+    Column { sensitivity: u64, groups: Option<u64>, noise: Noise, shape: Option<Vec<u64>> },
     Scores { sensitivity: u64, groups: u64, sharpness: Sharpness },
     Counts { table: KeepTable },
 }
@@ -240,34 +240,36 @@ impl Part {
             Parameters::Scores { .. } => moves.iter().map(|cell| range(cell)).collect(),
             _ => moves.iter().map(|cell| cell[0].unsigned_abs()).collect(),
         };
-        if let Parameters::Column { sensitivity, groups, shape: Some(_), .. } = self.parameters {
-            let declared = u128::from(sensitivity) * u128::from(groups);
-            let sum = lengths.iter().copied().fold(0, u128::saturating_add);
-            if sum > declared {
-                find(format!("cells moved by {sum} in sum, declared {declared}"));
-            }
-            return;
-        }
-        let furthest = lengths.iter().copied().max().unwrap_or(0);
-        let count = lengths.iter().filter(|&&length| length > 0).count() as u128;
+        let total = |lengths: &mut dyn Iterator<Item = u128>| lengths.fold(0, u128::saturating_add);
         let (sensitivity, groups) = match self.parameters {
-            Parameters::Column { sensitivity, groups, .. }
+            Parameters::Column { sensitivity, shape: Some(_), .. } => {
+                let sum = total(&mut lengths.iter().copied());
+                if sum > u128::from(sensitivity) {
+                    find(format!("cells moved by {sum} in sum, declared {sensitivity}"));
+                }
+                return;
+            }
+            Parameters::Column { sensitivity, groups: None, .. } => {
+                let square = |length: &u128| length.saturating_mul(*length);
+                let squares = total(&mut lengths.iter().map(square));
+                let declared = square(&u128::from(sensitivity));
+                if squares > declared {
+                    find(format!("moved by the root of {squares}, declared that of {declared}"));
+                }
+                return;
+            }
+            Parameters::Column { sensitivity, groups: Some(groups), .. }
             | Parameters::Scores { sensitivity, groups, .. } => (sensitivity, groups),
             // How many keys a table is for, only its maker knows.
             Parameters::Counts { .. } => (1, u64::MAX),
         };
-        let (sensitivity, groups) = (u128::from(sensitivity), u128::from(groups));
-        if furthest > sensitivity {
+        let furthest = lengths.iter().copied().max().unwrap_or(0);
+        if furthest > u128::from(sensitivity) {
             find(format!("a cell moved by {furthest}, declared {sensitivity}"));
         }
-        if count > groups {
+        let count = lengths.iter().filter(|&&length| length > 0).count();
+        if u64::try_from(count).is_ok_and(|count| count > groups) {
             find(format!("{count} cells moved, declared {groups}"));
-        }
-        let square = |length: u128| length.saturating_mul(length);
-        let squares = lengths.iter().copied().map(square).fold(0, u128::saturating_add);
-        let declared = square(sensitivity).saturating_mul(groups);
-        if squares > declared {
-            find(format!("the cells moved by the root of {squares}, declared that of {declared}"));
         }
     }
 }

@@ -141,7 +141,12 @@ impl Step<'_> {
             }
         }
         let groups = boundary.groups[groups_rung];
-        let shown = self.shown(purse, groups_rung, records)?;
+        let plan = marginal_plan(boundary);
+        let shown = match &plan {
+            // Small cells are left out of the finished margins.
+            Some(_) => self.every_cell(),
+            None => self.shown(purse, groups_rung, records)?,
+        };
         let mut rungs = vec![groups_rung; boundary.columns.len()];
         let mut bounds = vec![None; boundary.columns.len()];
         for (i, ((column, norms), profile)) in profiles {
@@ -159,7 +164,6 @@ impl Step<'_> {
                 rungs[column] = rungs[anchor];
             }
         }
-        let plan = marginal_plan(boundary);
         let (columns, noises, margins) = match &plan {
             Some(plan) => self.margins(purse, plan, &rungs, records)?,
             None => {
@@ -199,6 +203,11 @@ impl Step<'_> {
         Ok(purse.add(columns.collect::<Result<_, NoiseError>>()?)?)
     }
 
+    fn every_cell(&self) -> Shown {
+        let cells = (0..self.exact.codes.len()).collect();
+        Shown { cells, persons: None, threshold: None }
+    }
+
     /// Which cells are shown: all declared ones, or those of enough persons.
     fn shown(
         &self,
@@ -208,9 +217,7 @@ impl Step<'_> {
     ) -> Result<Shown, PerturbError> {
         let boundary = self.boundary;
         let every = || (0..self.exact.codes.len()).collect();
-        let Some(persons) = boundary.persons else {
-            return Ok(Shown { cells: every(), persons: None, threshold: None });
-        };
+        let Some(persons) = boundary.persons else { return Ok(self.every_cell()) };
         let slot = boundary.first_slot(persons) + rung;
         let counts = &self.exact.slots[slot];
         let groups = boundary.groups[rung];
@@ -291,13 +298,14 @@ impl Step<'_> {
         records: &mut Vec<MechanismRecord>,
     ) -> Result<(Vec<Vec<i128>>, Vec<Noise>, Vec<Margin>), PerturbError> {
         let boundary = self.boundary;
-        let (mut noises, mut margins) = (Vec::new(), Vec::new());
-        for (column, rung) in rungs.iter().enumerate() {
-            let slot = boundary.slots(column).nth(*rung).ok_or_else(missing)?;
+        let noises = vec![REFERENCE.into(); rungs.len()];
+        let mut margins = vec![Margin::default(); rungs.len()];
+        for column in boundary.order() {
+            let rung = rungs[column];
+            let slot = boundary.slots(column).nth(rung).ok_or_else(missing)?;
             let whole = self.price.columns[column];
             let full = &self.exact.slots[boundary.first_slot(column) + rung];
-            noises.push(REFERENCE.into());
-            margins.push(residual::draw(boundary, plan, (slot, whole), full, purse)?);
+            margins[column] = residual::draw(boundary, plan, (slot, whole), full, purse)?;
             records.extend(margin_records(boundary, self.price, plan, slot)?);
         }
         Ok((vec![vec![]; rungs.len()], noises, margins))

@@ -10,7 +10,7 @@ use crate::privacy::boundary::{Boundary, Slot};
 use ledger_adapter::cost::Rho;
 
 /// Estimates of all margins of one column.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Margin {
     /// One table per asked set, in their order; its cells in the order of its keys; in steps of
     /// the column's grid.
@@ -22,7 +22,7 @@ pub(crate) struct Margin {
 /// How the margins of a boundary are put together; `None` if they are sums of noisy cells.
 pub(crate) fn marginal_plan(boundary: &Boundary) -> Option<Plan> {
     let margins = boundary.margins.as_ref()?;
-    if !boundary.is_declared || boundary.persons.is_some() || boundary.groups != [1] {
+    if !boundary.is_declared || boundary.groups != [1] {
         return None;
     }
     let sizes = boundary.keys.iter().map(|key| Some(key.domain.as_ref()?.len() as u64));

@@ -55,6 +55,12 @@ impl Boundary {
         self.groups.last().copied().unwrap_or(1)
     }
 
+    /// The columns in the order in which they are drawn: first the one that decides keys.
+    pub(crate) fn order(&self) -> impl Iterator<Item = usize> {
+        let others = (0..self.columns.len()).filter(|i| self.persons != Some(*i));
+        self.persons.into_iter().chain(others)
+    }
+
     /// Whether keys are chosen by exact numbers of persons, as nobody asks for noisy ones.
     pub(crate) fn selects_keys(&self) -> bool {
         self.persons.is_some() && !self.is_declared && !self.shows_persons && self.persons_min == 0
@@ -146,19 +152,7 @@ impl Analysis<'_> {
             Some(rows) => (u64::from(rows), true),
             None => (*rows_max, false),
         };
-        let mut keys = Vec::new();
-        let mut steady = true;
-        for (i, expr) in group.iter().enumerate() {
-            let rewritten = self.row_expr(expr, &input)?;
-            let facts = input.scope().facts(&rewritten);
-            // A key that is the person in disguise.
-            if facts.person || column_of(&rewritten).is_some_and(|c| units.contains(c)) {
-                return Err(Rejection::new(Code::Rows, "the person is a key of the result")
-                    .hint("group by a property of persons, or count them"));
-            }
-            steady &= facts.constant;
-            keys.push((key(i, &rewritten, &facts, &input)?, rewritten));
-        }
+        let (keys, steady) = self.keys(&group, &input, units)?;
         let shape = Shape { input: &input, unit: &units[0], keys: &keys };
         let boundary = self.boundaries.len();
         let (found, nested) = (Vec::new(), Vec::new());
@@ -174,38 +168,56 @@ impl Analysis<'_> {
                 .hint("add COUNT(*), or COUNT(DISTINCT person_id)"));
         }
         let single = keys.is_empty() || steady;
+        if margins.is_some() {
+            crate::privacy::margins::check(&columns, &nested, single)?;
+        }
         let cells = keys
             .iter()
             .try_fold(1u64, |cells, (key, _)| cells.checked_mul(key.domain.as_ref()?.len() as u64));
         // Past that many cells zeros are no help: keys are shown above a threshold instead.
         let cells = cells.filter(|cells| *cells <= CELLS_MAX);
         let is_declared = cells.is_some();
-        let persons_min = if keys.is_empty() { 0 } else { u64::from(self.bounds.persons_min) };
+        let persons_min = self.bounds.persons_min.max(self.catalog.persons_min());
+        let persons_min = if keys.is_empty() { 0 } else { u64::from(persons_min) };
         let asked = columns.len();
         let chooses = !is_declared || persons_min > 0;
         let persons = chooses.then(|| persons_column(&mut columns));
-        let shows_persons = persons.is_some_and(|column| column < asked);
-        let contributions = shape.totals(&columns)?;
-        let groups = self.groups(single, cells, !nested.is_empty());
-        let keys: Vec<Key> = keys.into_iter().map(|(key, _)| key).collect();
-        let margins = margins.map(|(margins, _)| margins);
-        if margins.is_some() {
-            crate::privacy::margins::check(&columns, &nested, single)?;
-        }
         let made = Boundary {
-            contributions,
-            keys,
+            contributions: shape.totals(&columns)?,
+            groups: self.groups(single, cells, !nested.is_empty()),
+            keys: keys.into_iter().map(|(key, _)| key).collect(),
             columns,
             nested,
-            groups,
             persons,
             is_declared,
-            shows_persons,
+            shows_persons: persons.is_some_and(|column| column < asked),
             persons_min,
-            margins,
+            margins: margins.map(|(margins, _)| margins),
         };
         let index = self.placed(made);
         self.released(index, aggregate, &outputs)
+    }
+
+    /// The keys of the groups, and whether one person has one value of each only.
+    fn keys(
+        &mut self,
+        group: &[Expr],
+        input: &Relation,
+        units: &[Column],
+    ) -> Result<(Vec<(Key, Expr)>, bool), Rejection> {
+        let (mut keys, mut steady) = (Vec::with_capacity(group.len()), true);
+        for (i, expr) in group.iter().enumerate() {
+            let rewritten = self.row_expr(expr, input)?;
+            let facts = input.scope().facts(&rewritten);
+            // A key that is the person in disguise.
+            if facts.person || column_of(&rewritten).is_some_and(|c| units.contains(c)) {
+                return Err(Rejection::new(Code::Rows, "the person is a key of the result")
+                    .hint("group by a property of persons, or count them"));
+            }
+            steady &= facts.constant;
+            keys.push((key(i, &rewritten, &facts, input)?, rewritten));
+        }
+        Ok((keys, steady))
     }
 
     /// How many groups a person counts in, or what there is to choose from.

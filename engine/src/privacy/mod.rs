@@ -6,6 +6,7 @@
 //! ```
 //! It reads manifests and the query's text, never records.
 
+mod asked;
 pub(crate) mod boundary;
 mod calendar;
 pub(crate) mod candidates;

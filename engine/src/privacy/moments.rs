@@ -10,7 +10,8 @@ use datafusion::functions::math::expr_fn::sqrt;
 use datafusion::logical_expr::{Expr, cast, lit, when};
 
 use crate::error::Rejection;
-use crate::privacy::columns::{Asked, Columns, too_wide};
+use crate::privacy::asked::{Asked, too_wide};
+use crate::privacy::columns::Columns;
 use crate::privacy::range::Range;
 use crate::privacy::relation::unplanned;
 

@@ -145,9 +145,7 @@ fn records(
 ) -> Result<Vec<MechanismRecord>, noise::error::NoiseError> {
     let mut records = choice_records(boundary, price)?;
     let margins = residual::marginal_plan(boundary);
-    let order = boundary.persons.into_iter();
-    let others = (0..boundary.columns.len()).filter(|i| boundary.persons != Some(*i));
-    for i in order.chain(others) {
+    for i in boundary.order() {
         if boundary.persons == Some(i) && boundary.selects_keys() {
             records.push(keys_record(boundary, price));
             continue;

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::Column;
-use datafusion::logical_expr::expr::{Sort, WindowFunction};
+use datafusion::functions_aggregate::count::count_udaf;
+use datafusion::functions_aggregate::sum::sum_udaf;
+use datafusion::logical_expr::expr::{Sort, WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::{
     Expr, ExprSchemable, LogicalPlan, Projection, Window, WindowFrame, WindowFrameBound,
     WindowFrameUnits, WindowFunctionDefinition, cast, lit, when,
@@ -78,88 +80,98 @@ impl Analysis<'_> {
             **filter = self.argument(filter, input)?;
         }
         check_frame(&params.window_frame, &params.order_by, input)?;
-        let name = fun.name().to_owned();
         if params.distinct || params.null_treatment.is_some() {
-            return Err(no_rule(&name));
+            return Err(no_rule(fun.name()));
         }
-        if depends_on_ties(&name, &params.window_frame) {
+        if depends_on_ties(fun.name(), &params.window_frame) {
             params.order_by.extend(tie_breaks(&params.order_by, input, units));
         }
-        let argument = params.args.first().cloned();
-        let of = argument.as_ref().map(|argument| input.scope().facts(argument));
+        let of = params.args.first().map(|argument| input.scope().facts(argument));
         let of = of.unwrap_or_default();
-        let mut add = |fun: WindowFunctionDefinition, args: Vec<Expr>| -> Expr {
-            let params =
-                datafusion::logical_expr::expr::WindowFunctionParams { args, ..params.clone() };
-            let name = format!("__graunt_w{}", steps.len());
-            let step = WindowFunction { fun, params };
-            steps.push(Expr::WindowFunction(Box::new(step)).alias(&name));
-            Expr::Column(Column::from_name(name))
-        };
-        let kept = Facts { generalised: of.generalised.clone(), ..Facts::default() };
-        let counted = Range::new(0.0, rows as f64, 0);
-        let (value, facts) = match (name.as_str(), argument) {
-            ("row_number" | "rank" | "dense_rank", None) => {
-                let facts = Facts { range: Range::new(1.0, rows as f64, 0), ..Facts::default() };
-                (add(fun, vec![]), facts)
-            }
-            ("ntile", Some(Expr::Literal(value, _))) if !value.is_null() => {
-                (add(fun, params.args.clone()), Facts::default())
-            }
-            ("lag" | "lead", Some(_)) if params.args[1..].iter().all(is_constant) => {
-                let mut facts = Facts { constant: false, person: false, nullable: true, ..of };
-                if params.args.len() > 2 {
-                    // A default may lie outside of what is known of the column.
-                    facts = Facts { nullable: true, ..kept };
-                }
-                (add(fun, params.args.clone()), facts)
-            }
-            ("first_value" | "last_value", Some(_)) => {
-                let facts = Facts { person: false, nullable: true, constant: alone, ..of };
-                (add(fun, params.args.clone()), facts)
-            }
-            ("nth_value", Some(_)) if params.args[1..].iter().all(is_constant) => {
-                let facts = Facts { person: false, nullable: true, constant: alone, ..of };
-                (add(fun, params.args.clone()), facts)
-            }
-            ("min" | "max", Some(_)) => {
-                let facts = Facts { range: of.range, domain: of.domain, nullable: true, ..kept };
-                (add(fun, params.args.clone()), Facts { constant: alone, ..facts })
-            }
-            ("count", Some(_)) => {
-                let facts = Facts { range: counted, constant: alone, ..kept };
-                (add(fun, params.args.clone()), facts)
-            }
+        let mut step = Step { fun, params, of, alone, rows, steps };
+        match (step.fun.name(), step.params.args.first().cloned()) {
             ("sum" | "avg", Some(argument)) => {
-                let integer = argument.get_type(input.plan.schema()).map_err(unplanned)?;
-                let (whole, step) = on_grid(&argument, &of, integer.is_integer())?;
-                let total = add(
-                    datafusion::functions_aggregate::sum::sum_udaf().into(),
-                    vec![whole.clone()],
-                );
-                let times = |r: Range, n: f64| {
-                    Range::new(r.lower.min(0.0) * n, r.upper.max(0.0) * n, r.decimals)
-                };
-                if name == "sum" {
-                    let range = of.range.and_then(|range| times(range, rows as f64));
-                    let facts = Facts { range, nullable: true, constant: alone, ..kept };
-                    let exact = integer.is_integer();
-                    let float = || cast(total.clone(), DataType::Float64) / lit(step);
-                    (if exact { total } else { float() }, facts)
-                } else {
-                    let count = datafusion::functions_aggregate::count::count_udaf();
-                    let count = add(count.into(), vec![whole]);
-                    let mean = cast(total, DataType::Float64) / lit(step);
-                    let mean = mean / cast(count.clone(), DataType::Float64);
-                    let mean = when(count.gt(lit(0i64)), mean).end().map_err(unplanned)?;
-                    let wide = |r: Range| Range::new(r.lower, r.upper, PRODUCT_DECIMALS);
-                    let range = of.range.and_then(wide);
-                    (mean, Facts { range, nullable: true, constant: alone, ..kept })
-                }
+                let kind = argument.get_type(input.plan.schema()).map_err(unplanned)?;
+                step.added_up(&argument, kind.is_integer())
             }
-            _ => return Err(no_rule(&name)),
+            _ => step.as_it_is(),
+        }
+    }
+}
+
+/// One window function whose arguments are total.
+struct Step<'a> {
+    fun: WindowFunctionDefinition,
+    params: WindowFunctionParams,
+    /// What is known of its first argument.
+    of: Facts,
+    /// Whether it looks at all rows of the person alike.
+    alone: bool,
+    rows: u64,
+    steps: &'a mut Vec<Expr>,
+}
+
+impl Step<'_> {
+    /// A function that is computed as it is.
+    fn as_it_is(&mut self) -> Result<(Expr, Facts), Rejection> {
+        let (fun, args) = (self.fun.clone(), self.params.args.clone());
+        let constant = self.alone;
+        let of = Facts { person: false, constant, nullable: true, ..self.of.clone() };
+        let kept = self.kept();
+        let rows = self.rows as f64;
+        let rest = args.get(1..).unwrap_or_default().iter().all(is_constant);
+        let facts = match (fun.name(), args.as_slice()) {
+            ("row_number" | "rank" | "dense_rank", []) => {
+                Facts { range: Range::new(1.0, rows, 0), ..Facts::default() }
+            }
+            ("ntile", [Expr::Literal(value, _)]) if !value.is_null() => Facts::default(),
+            // A default may lie outside of what is known of the column.
+            ("lag" | "lead", [_, _, _]) if rest => Facts { nullable: true, ..kept },
+            ("lag" | "lead", [_, ..]) if rest => Facts { constant: false, ..of },
+            ("first_value" | "last_value", [_]) => of,
+            ("nth_value", [_, _]) if rest => of,
+            ("min" | "max", [_]) => {
+                let (range, domain) = (of.range, of.domain);
+                Facts { range, domain, nullable: true, constant, ..kept }
+            }
+            ("count", [_]) => Facts { range: Range::new(0.0, rows, 0), constant, ..kept },
+            (name, _) => return Err(no_rule(name)),
         };
-        Ok((value, facts))
+        Ok((self.add(fun, args), facts))
+    }
+
+    /// SUM and AVG, over integers on the grid of the argument's bounds.
+    fn added_up(&mut self, argument: &Expr, integer: bool) -> Result<(Expr, Facts), Rejection> {
+        let (whole, step) = on_grid(argument, &self.of, integer)?;
+        let total = self.add(sum_udaf().into(), vec![whole.clone()]);
+        let facts = Facts { nullable: true, constant: self.alone, ..self.kept() };
+        if self.fun.name() == "sum" {
+            let rows = self.rows as f64;
+            let times =
+                |r: Range| Range::new(r.lower.min(0.0) * rows, r.upper.max(0.0) * rows, r.decimals);
+            let range = self.of.range.and_then(times);
+            let value = if integer { total } else { cast(total, DataType::Float64) / lit(step) };
+            return Ok((value, Facts { range, ..facts }));
+        }
+        let count = self.add(count_udaf().into(), vec![whole]);
+        let mean = cast(total, DataType::Float64) / lit(step);
+        let mean = mean / cast(count.clone(), DataType::Float64);
+        let mean = when(count.gt(lit(0i64)), mean).end().map_err(unplanned)?;
+        let wide = |r: Range| Range::new(r.lower, r.upper, PRODUCT_DECIMALS);
+        Ok((mean, Facts { range: self.of.range.and_then(wide), ..facts }))
+    }
+
+    fn add(&mut self, fun: WindowFunctionDefinition, args: Vec<Expr>) -> Expr {
+        let params = WindowFunctionParams { args, ..self.params.clone() };
+        let name = format!("__graunt_w{}", self.steps.len());
+        let step = WindowFunction { fun, params };
+        self.steps.push(Expr::WindowFunction(Box::new(step)).alias(&name));
+        Expr::Column(Column::from_name(name))
+    }
+
+    /// What is known of anything made of the argument.
+    fn kept(&self) -> Facts {
+        Facts { generalised: self.of.generalised.clone(), ..Facts::default() }
     }
 }
 

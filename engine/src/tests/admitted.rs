@@ -108,17 +108,18 @@ const QUERIES: &[&str] = &[
     "SELECT region, GROUPING(region) AS g, COUNT(*) AS n FROM visit GROUP BY CUBE(region) ORDER BY \
      region NULLS LAST",
     "SELECT sex, year_of_birth / 50 AS half, COUNT(*) AS n FROM person WHERE sex IS NOT NULL AND \
-     year_of_birth IS NOT NULL GROUP BY CUBE(sex, year_of_birth / 50) ORDER BY sex NULLS LAST, half \
-     NULLS LAST",
+     year_of_birth IS NOT NULL GROUP BY CUBE(sex, year_of_birth / 50) ORDER BY sex NULLS LAST, \
+     half NULLS LAST",
     "SELECT COUNT(DISTINCT code) AS n FROM visit",
     "SELECT region, COUNT(DISTINCT code) AS n FROM visit GROUP BY region ORDER BY region",
-    "SELECT VAR(days) AS v, STDDEV(days) AS s, VAR_POP(days) AS w, STDDEV_POP(days) AS t FROM visit",
+    "SELECT VAR(days) AS v, STDDEV(days) AS s, VAR_POP(days) AS w, STDDEV_POP(days) AS t FROM \
+     visit",
     "SELECT COVAR_SAMP(days, cost) AS c, COVAR_POP(days, cost) AS d FROM visit",
     "SELECT CORR(days, cost) AS r FROM visit",
     "SELECT MIN(days) AS a, MAX(days) AS b FROM visit",
     "SELECT MEDIAN(days) AS m FROM visit WHERE days <> 10 AND region = 'N'",
-    "SELECT region, APPROX_PERCENTILE_CONT(days, 0.8) AS p, COUNT(*) AS n FROM visit GROUP BY region \
-     ORDER BY region",
+    "SELECT region, APPROX_PERCENTILE_CONT(days, 0.8) AS p, COUNT(*) AS n FROM visit GROUP BY \
+     region ORDER BY region",
     "SELECT sex, COUNT(*) AS n FROM person p JOIN (VALUES (1940, 'old'), (1942, 'old')) AS y(born, \
      band) ON p.year_of_birth = y.born GROUP BY sex ORDER BY sex",
 ];

@@ -228,6 +228,7 @@ fn manifest(site: &str, account: Digest, buckets: usize, tables: Vec<TableManife
             digest: Digest::sha256(b""),
             actions: vec![],
         },
+        persons_min: 0,
         buckets: u32::try_from(buckets).unwrap(),
         tables,
         supersedes: None,

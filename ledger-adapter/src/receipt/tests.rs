@@ -48,6 +48,7 @@ fn manifest() -> Manifest {
             digest: digest(5),
             actions: Vec::new(),
         },
+        persons_min: 0,
         buckets: 1,
         tables: Vec::new(),
         supersedes: None,

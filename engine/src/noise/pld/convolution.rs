@@ -61,16 +61,17 @@ pub(super) fn epsilon(parts: &[Part], question: Question) -> f64 {
 
 /// The least δ for the given ε.
 pub(super) fn delta(parts: &[Part], question: Question) -> f64 {
-    // δ is at most 1 - exp(-gap), and no tilt is needed to see less.
+    // δ is at most 1 - exp(-gap), and no tilt is needed to see as little as that.
     let gap = top(parts) - question.given;
+    let most = question.infinite + -(-gap.max(0.0)).exp_m1();
     if gap <= 1e-9 * top(parts) {
-        return question.infinite + gap.max(0.0);
+        return most;
     }
     let theta = tilt_for_epsilon(parts, question.given);
     // δ falls by a factor of e over 1/θ.
     let deviation = total(parts, 0.0).variance.sqrt();
     let allowed = 2e-3 * deviation.min(1.0 / theta);
-    Sum::new(parts, theta, allowed, question.given).delta(question)
+    Sum::new(parts, theta, allowed, question.given).delta(question).min(most)
 }
 
 /// The greatest loss that is possible at all.

@@ -69,12 +69,12 @@ impl Slow {
 
 /// One mechanism whose losses are multiples of [`UNIT`], as we and as the slow account see it.
 fn mechanism(draw: &mut Lcg) -> (PrivacyLoss, Vec<(i64, f64)>, f64) {
-    let multiple = draw.from_to(1, 3);
+    let multiple = draw.between(1, 3);
     let unit = UNIT * multiple as f64;
-    match draw.from_to(0, 2) {
+    match draw.between(0, 2) {
         0 => {
             // Loss s(2x + s)/(2σ²): multiples of `unit` if σ² is s/(2·unit).
-            let sensitivity = draw.from_to(1, 3);
+            let sensitivity = draw.between(1, 3);
             let square = sensitivity as f64 / (2.0 * unit);
             let loss = PrivacyLoss::discrete_gaussian(sensitivity.unsigned_abs(), square.sqrt());
             let weight = |x: i64| (-(x as f64).powi(2) / (2.0 * square)).exp();
@@ -86,7 +86,7 @@ fn mechanism(draw: &mut Lcg) -> (PrivacyLoss, Vec<(i64, f64)>, f64) {
         }
         1 => {
             // Loss (s - 2x)/scale for outcomes from 0 to s; both tails are summed.
-            let sensitivity = draw.from_to(1, 6);
+            let sensitivity = draw.between(1, 6);
             let scale = 1.0 / unit;
             let loss = PrivacyLoss::discrete_laplace(sensitivity.unsigned_abs(), scale);
             let weight = |x: i64| (-(x.abs() as f64) / scale).exp();
@@ -118,9 +118,9 @@ fn a15_random_mixes_are_never_optimistic_and_hardly_pessimistic() {
     for mix in 0..200_usize {
         let mut slow = Slow::certain();
         let mut parts = Vec::new();
-        for _ in 0..draw.from_to(1, 3) {
+        for _ in 0..draw.between(1, 3) {
             let (loss, atoms, infinite) = mechanism(&mut draw);
-            let times = draw.from_to(1, 4);
+            let times = draw.between(1, 4);
             for _ in 0..times {
                 slow.add(&atoms, infinite);
             }
@@ -149,7 +149,7 @@ fn a15_random_mixes_are_never_optimistic_and_hardly_pessimistic() {
 struct Lcg(u64);
 
 impl Lcg {
-    fn from_to(&mut self, least: i64, most: i64) -> i64 {
+    fn between(&mut self, least: i64, most: i64) -> i64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005);
         self.0 = self.0.wrapping_add(1_442_695_040_888_963_407);
         least + i64::try_from((self.0 >> 33) % (most - least + 1).unsigned_abs()).unwrap()
