@@ -6,7 +6,8 @@ mod support;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Throughput};
-use engine::noise::{Exact, Scale, add, charge, scale_within, threshold};
+use engine::noise::error::NoiseError;
+use engine::noise::{Column, Family, Noise, add, charge_of, deviation, noise_within, threshold_of};
 use ledger_adapter::cost::{Delta, Rho};
 use ledger_adapter::memory::MemoryLedger;
 
@@ -20,17 +21,20 @@ fn main() -> Outcome {
     let mut group = criterion.benchmark_group("noise");
 
     group.throughput(Throughput::Elements(CELLS as u64));
-    for rho in RHOS.map(Rho::from_nano) {
-        let scale = scale_within(1, 1, rho)?;
-        let column = || {
-            let values = vec![1_000; CELLS];
-            let exact = Exact { values, sensitivity: 1, groups: 1, scale };
-            (vec![exact], done(account.charge(&ledger, rho)))
-        };
-        group.bench_function(format!("sigma {:.1}", scale.as_f64()), |b| {
-            let noisy = |(columns, charged)| done(add(columns, charged));
-            b.iter_batched(column, noisy, BatchSize::LargeInput);
-        });
+    for family in [Family::Gaussian, Family::Laplace] {
+        for rho in RHOS.map(Rho::from_nano) {
+            let noise = noise_within(1, 1, rho, &[family])?;
+            let column = || {
+                let (values, groups) = (vec![1_000; CELLS], Some(1));
+                let column = Column { values, sensitivity: 1, groups, noise, residual: None };
+                (vec![column], done(account.charge(&ledger, rho)))
+            };
+            let name = format!("{family:?} of deviation {:.1}", deviation(noise));
+            group.bench_function(name, |b| {
+                let noisy = |(columns, charged)| done(add(columns, charged));
+                b.iter_batched(column, noisy, BatchSize::LargeInput);
+            });
+        }
     }
 
     // What a quote computes, once per column.
@@ -41,11 +45,11 @@ fn main() -> Outcome {
     Ok(())
 }
 
-/// Scale, charge and threshold of a count by keys that are found in the records.
-fn price(rho: Rho) -> Result<(Scale, Rho, i64), engine::noise::error::NoiseError> {
-    let scale = scale_within(1, 4, rho)?;
+/// Noise, charge and threshold of a count by keys that are found in the records.
+fn price(rho: Rho) -> Result<(Noise, Rho, i64), NoiseError> {
+    let noise = noise_within(1, 4, rho, &[Family::Gaussian, Family::Laplace])?;
     let delta = Delta::from_atto(1_000_000_000_000);
-    Ok((scale, charge(1, 4, scale)?, threshold(scale, 4, delta)?))
+    Ok((noise, charge_of(1, 4, noise)?, threshold_of(noise, 4, delta)?))
 }
 
 /// A table of counties by age band by sex has as many.

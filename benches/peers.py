@@ -105,7 +105,9 @@ def main():
     home, graunt = sys.argv[1], os.path.abspath(sys.argv[2])
     rows = []
     for name, sql in QUESTIONS:
-        cells = [timed([graunt, "sql", "--epsilon", "0.05", "--format", "csv", "-c", sql], home)]
+        # An epsilon of its own: the same question at the same price is answered from its release.
+        epsilon = f"{0.05 + os.getpid() % 9973 * 1e-6:.6f}"
+        cells = [timed([graunt, "sql", "--epsilon", epsilon, "--format", "csv", "-c", sql], home)]
         for peer in ("duckdb", "polars"):
             cells.append(timed([sys.executable, __file__, "--peer", peer, home, sql]))
         rows.append((name, cells))

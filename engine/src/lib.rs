@@ -22,6 +22,7 @@ pub mod noise;
 mod notes;
 mod perturb;
 pub mod privacy;
+pub mod registered;
 mod repeats;
 pub mod requests;
 pub mod scan;

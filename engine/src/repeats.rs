@@ -72,7 +72,7 @@ impl Releases {
         if !same || receipt.verify(&Trust::default()).is_err() {
             return None;
         }
-        receipt.release.verify(&[signer.clone()]).ok()?;
+        receipt.release.verify(&[*signer]).ok()?;
         let payload = receipt.release.payload().ok()?;
         let statement = Statement::<ReleasePredicate>::from_payload(&payload, RELEASE_TYPE).ok()?;
         let released = statement.predicate;

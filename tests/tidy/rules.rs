@@ -38,8 +38,15 @@ pub(super) const HOMES: &[Home] = &[
 /// Files that decide what is charged or drawn, and must do so without floats.
 pub(super) const INTEGERS_ONLY: &[&str] = &[
     "engine/src/noise/charge.rs",
+    "engine/src/noise/choice.rs",
+    "engine/src/noise/exponential.rs",
+    "engine/src/noise/gaussian.rs",
     "engine/src/noise/generator.rs",
+    "engine/src/noise/geometric.rs",
+    "engine/src/noise/laplace.rs",
     "engine/src/noise/mechanism.rs",
+    "engine/src/noise/purse.rs",
+    "engine/src/noise/residual.rs",
     "engine/src/noise/sampler.rs",
 ];
 

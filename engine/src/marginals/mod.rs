@@ -63,6 +63,7 @@ pub(crate) struct Part {
 
 /// What the mean of the variances is weighted by.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "queries weigh margins alike"))]
 pub(crate) enum Weights<'a> {
     /// Each wanted marginal counts once.
     PerMarginal,
@@ -156,6 +157,7 @@ impl Plan {
     /// σ of each part, in units of the table, for a whole ρ and a cell of that sensitivity.
     ///
     /// On the fine grid of a part, σ is `Part::cells` times as much.
+    #[cfg(test)]
     pub(crate) fn scales(&self, rho: f64, sensitivity: f64) -> Vec<f64> {
         let cost = 2.0 * rho / (sensitivity * sensitivity);
         self.closure.iter().map(|part| (part.variance_at_unit_cost / cost).sqrt()).collect()
@@ -194,6 +196,7 @@ impl Plan {
     ///
     /// # Errors
     /// As [`Plan::variance`], and `BadShape` if a marginal has no such cell.
+    #[cfg(test)]
     pub(crate) fn covariance(
         &self,
         scales: &[f64],
@@ -255,6 +258,7 @@ impl Plan {
 
     /// What the numerators of every marginal of the plan are divided by: the square of the number
     /// of cells over all attributes of wanted sets.
+    #[cfg(test)]
     pub(crate) fn denominator(&self) -> i128 {
         self.denominator
     }

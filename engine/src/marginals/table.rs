@@ -85,6 +85,7 @@ impl Shape {
     ///
     /// # Errors
     /// `BadSet`, `BadShape`, or `Overflow`.
+    #[cfg(test)]
     pub(crate) fn on_fine_grid(
         &self,
         set: u32,
@@ -113,6 +114,7 @@ impl Shape {
     ///
     /// # Source
     /// XHZK23, the measurement step; the grid is ours.
+    #[cfg(test)]
     pub(crate) fn residual(
         &self,
         set: u32,
@@ -160,6 +162,7 @@ impl Shape {
     }
 
     /// The key of each attribute of a set at a cell, in ascending order of attributes.
+    #[cfg(test)]
     pub(super) fn keys(&self, set: u32, cell: usize) -> Result<Vec<(u32, usize)>, MarginalsError> {
         self.check(set, self.cells(set))?;
         let mut left = cell;
@@ -206,6 +209,7 @@ impl Residual {
 
 /// Replaces each value of a line, every `stride`-th of a block, by `size` times itself less the
 /// sum of the line.
+#[cfg(test)]
 fn take_out_sum(
     block: &mut [i128],
     start: usize,

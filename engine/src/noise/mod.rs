@@ -34,8 +34,7 @@ mod generator;
 mod geometric;
 mod laplace;
 mod mechanism;
-#[expect(dead_code, reason = "reports come later")]
-mod pld;
+pub mod pld;
 pub mod purse;
 mod residual;
 mod sampler;
@@ -456,37 +455,3 @@ const CHUNK: usize = 4096;
 
 /// Columns up to this length are drawn on one thread; sharing out costs more than it saves.
 const PARALLEL_MIN: usize = 10_000;
-
-// What follows is the Gaussian case under its old names; it goes with its last caller.
-
-/// A column of discrete Gaussian noise; see [`Column`].
-#[expect(missing_debug_implementations, reason = "it goes with its last caller")]
-#[expect(missing_docs, reason = "see Column")]
-pub struct Exact {
-    pub values: Vec<i128>,
-    pub sensitivity: u64,
-    pub groups: u64,
-    pub scale: Scale,
-}
-
-impl From<Exact> for Column {
-    fn from(exact: Exact) -> Self {
-        let Exact { values, sensitivity, groups, scale } = exact;
-        Self::within(values, sensitivity, Some(groups), scale.into())
-    }
-}
-
-/// See [`charge_of`]. # Errors As there.
-pub fn charge(sensitivity: u64, groups: u64, scale: Scale) -> Result<Rho, NoiseError> {
-    charge_of(sensitivity, groups, scale.into())
-}
-
-/// See [`noise_within`]. # Errors As there.
-pub fn scale_within(sensitivity: u64, groups: u64, rho: Rho) -> Result<Scale, NoiseError> {
-    Ok(noise_within(sensitivity, groups, rho, &[Family::Gaussian])?.scale)
-}
-
-/// See [`threshold_of`]. # Errors As there.
-pub fn threshold(scale: Scale, groups: u64, delta: Delta) -> Result<i64, NoiseError> {
-    threshold_of(scale.into(), groups, delta)
-}

@@ -67,7 +67,7 @@ pub fn keep_table(rho: Rho, delta: Delta, groups: u64) -> Result<KeepTable, Nois
 /// exp(ε)·p + δ, and 1 - p at most exp(ε)·(1 - q) + δ.
 ///
 /// # Source
-/// Desfontaines, Voss, Gipson and Mandayam 2022, Theorem 1.
+/// Desfontaines, Voss, Gipson and Mandayam 2022 (the optimal primitive, as a recursion).
 pub fn keep_probabilities_pure(
     epsilon: f64,
     delta: f64,

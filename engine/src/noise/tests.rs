@@ -7,6 +7,7 @@
 
 mod door;
 mod law;
+mod orders;
 mod replay;
 mod steps;
 

@@ -134,11 +134,11 @@ impl Step<'_> {
         let profiles = self.profiles(purse)?;
         let mut profiles = boundary.choices().into_iter().zip(profiles).enumerate();
         let mut groups_rung = boundary.groups.len() - 1;
-        if boundary.groups.len() > 1 {
-            if let Some((i, ((_, rungs), profile))) = profiles.next() {
-                let spread = noise::deviation(self.price.profile_noise(i)?);
-                groups_rung = choose_groups(rungs, &profile, spread);
-            }
+        if boundary.groups.len() > 1
+            && let Some((i, ((_, rungs), profile))) = profiles.next()
+        {
+            let spread = noise::deviation(self.price.profile_noise(i)?);
+            groups_rung = choose_groups(rungs, &profile, spread);
         }
         let groups = boundary.groups[groups_rung];
         let plan = marginal_plan(boundary);
@@ -165,7 +165,11 @@ impl Step<'_> {
             }
         }
         let (columns, noises, margins) = match &plan {
-            Some(plan) => self.margins(purse, plan, &rungs, records)?,
+            Some(plan) => {
+                let margins = self.margins(purse, plan, &rungs, records)?;
+                let (columns, noises) = (vec![], REFERENCE.into());
+                (vec![columns; rungs.len()], vec![noises; rungs.len()], margins)
+            }
             None => {
                 let (columns, noises) = self.columns(purse, &shown, &rungs, records)?;
                 (columns, noises, vec![])
@@ -296,9 +300,8 @@ impl Step<'_> {
         plan: &Plan,
         rungs: &[usize],
         records: &mut Vec<MechanismRecord>,
-    ) -> Result<(Vec<Vec<i128>>, Vec<Noise>, Vec<Margin>), PerturbError> {
+    ) -> Result<Vec<Margin>, PerturbError> {
         let boundary = self.boundary;
-        let noises = vec![REFERENCE.into(); rungs.len()];
         let mut margins = vec![Margin::default(); rungs.len()];
         for column in boundary.order() {
             let rung = rungs[column];
@@ -308,7 +311,7 @@ impl Step<'_> {
             margins[column] = residual::draw(boundary, plan, (slot, whole), full, purse)?;
             records.extend(margin_records(boundary, self.price, plan, slot)?);
         }
-        Ok((vec![vec![]; rungs.len()], noises, margins))
+        Ok(margins)
     }
 
     /// Tells the tape of the tests which cells the next pass is about.

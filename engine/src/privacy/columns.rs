@@ -12,7 +12,7 @@ use crate::privacy::candidates::{Candidates, to_bin};
 use crate::privacy::contributions::{Bound, Contribution, Nested, NestedKind, Rank, Shape, Target};
 use crate::privacy::marked::{Marks, unmarked};
 use crate::privacy::moments::{Spread, Together};
-use crate::privacy::range::Range;
+use crate::privacy::range::{Range, whole};
 use crate::privacy::relation::{Analysis, unplanned};
 use crate::privacy::released::ReleasedTable;
 
@@ -134,8 +134,14 @@ impl Columns<'_> {
     fn count(&mut self, asked: Asked) -> Result<Expr, Rejection> {
         let weight = asked.marks.weight();
         let argument = Some(asked.argument);
-        let rows = asked.marks.total.map_or(self.rows, |total| total.upper.max(1.0) as u64);
-        let column = self.counting(asked.label, argument, asked.filter, rows, weight)?;
+        let given = asked.marks.total.and_then(|total| whole(total.upper.max(1.0).ceil()));
+        let Some(most) = given else {
+            let rows = self.rows;
+            let column = self.counting(asked.label, argument, asked.filter, rows, weight)?;
+            return Ok(self.released(column));
+        };
+        let row = counted(argument, asked.filter);
+        let column = self.add(Contribution { weight, ..count_of(asked.label, row, most) });
         Ok(self.released(column))
     }
 

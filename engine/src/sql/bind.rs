@@ -71,8 +71,11 @@ pub(crate) async fn bind(
     Ok(BoundQuery { text, plan })
 }
 
+/// A function of the library, and more names of it.
+type Renamed = (fn() -> Arc<AggregateUDF>, &'static [&'static str]);
+
 /// Aggregates under names that other systems give them.
-const OTHER_NAMES: &[(fn() -> Arc<AggregateUDF>, &[&str])] = &[
+const OTHER_NAMES: &[Renamed] = &[
     (var_samp_udaf, &["variance", "var_samp", "var_sample"]),
     (var_pop_udaf, &["variance_pop", "var_population"]),
     (percentile_cont_udaf, &["quantile_cont", "percentile_disc", "quantile_disc", "quantile"]),

@@ -61,6 +61,7 @@ pub(crate) struct ParsedQuery {
 ///
 /// # Errors
 /// `R-STATEMENT` if it is not one query; else as [`parse_request`].
+#[cfg(test)]
 pub(crate) fn parse(text: &str) -> Result<ParsedQuery, Rejection> {
     match parse_request(text, Dialect::DataFusion)? {
         Request::Answer(query) => Ok(query),

@@ -237,6 +237,9 @@ fn manifest(site: &str, account: Digest, buckets: usize, tables: Vec<TableManife
     }
 }
 
+/// Rows by group and bin.
+pub(crate) type Bins = BTreeMap<String, BTreeMap<usize, u64>>;
+
 /// The exact cells of one boundary, by key, with what was declared of them.
 pub(crate) struct Exact {
     pub(crate) cells: BTreeMap<String, Vec<i128>>,
@@ -244,7 +247,7 @@ pub(crate) struct Exact {
     /// One per private choice: persons by the bound they need.
     pub(crate) profiles: Vec<Vec<i128>>,
     /// For each column of quantiles: most rows of a person per group, and rows by group and bin.
-    pub(crate) bins: Vec<(u64, BTreeMap<String, BTreeMap<usize, u64>>)>,
+    pub(crate) bins: Vec<(u64, Bins)>,
     pub(crate) groups_max: u64,
 }
 

@@ -3,6 +3,7 @@
 
 mod admitted;
 mod attack;
+mod audit_statistics;
 mod fixture;
 mod refused;
 mod sensitivity;

@@ -20,7 +20,7 @@ impl Question {
 /// Seven questions at ε = 1 each; the budget of the demo holds one more, and no dearer one.
 pub(super) static QUESTIONS: &[Question] = &[
     Question {
-        title: "How many persons are there of each sex? (zeros are shown as well)",
+        title: "How many persons are there of each sex?",
         flags: &[],
         sql: "SELECT gender_concept_id, COUNT(*) AS persons
 FROM person

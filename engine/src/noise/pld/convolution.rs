@@ -6,7 +6,7 @@
 //! half. What the window and the floats leave out is bounded by Chernoff and added to δ.
 //!
 //! # Source
-//! Doroshenko et al. 2022, Section 3 (the grid); Gopi, Lee and Wutschitz 2021, Section 5 (window).
+//! Doroshenko et al. 2022 (the grid); Gopi, Lee and Wutschitz 2021 (the window).
 
 use std::sync::Arc;
 

@@ -7,8 +7,9 @@
 //! A mechanism is stood in for by a pair of distributions that dominates it: no pair of
 //! neighbouring databases is told apart more easily. The pair is kept as atoms of the privacy
 //! loss ln P(x)/Q(x), drawn from P. Composition adds independent losses. Every step rounds
-//! against the spender, so an ε from here is never below the true one; it is above it by less
-//! than 0.1 % wherever ε is not much smaller than the standard deviation of the loss.
+//! against the spender, so an ε from here is never below the true one. It is above it by less than
+//! 0.1 %, unless ε is far below the standard deviation of the loss or the scale of the noise is far
+//! below the sensitivity.
 //!
 //! A vector in which one person moves `groups` cells by at most `c` each is the `groups`-fold
 //! composition of the scalar pair with sensitivity c.
@@ -19,8 +20,8 @@
 //!
 //! # Source
 //! Doroshenko, Ghazi, Kamath, Kumar and Manurangsi, Connect the Dots, 2022 (the grid); Gopi, Lee
-//! and Wutschitz 2021 (convolution by Fourier transform); Genise, Micciancio, Peikert and Walter
-//! 2020 (sums of discrete and continuous Gaussians).
+//! and Wutschitz 2021 (convolution by Fourier transform); Peikert 2010, Theorem 3.1, and Regev
+//! 2009, Claim 3.9 (a continuous Gaussian rounded to a discrete one, and the way back).
 
 mod atoms;
 mod convolution;
@@ -60,7 +61,7 @@ impl PrivacyLoss {
     /// tells neighbours apart best, and a smaller shift is dominated by a larger one.
     ///
     /// # Source
-    /// CKS20, Theorem 7 (the loss); Genise et al. 2020, Lemma 2 (from scale 256 on, where it is
+    /// CKS20, Theorem 7 (the loss); Peikert 2010, Theorem 3.1 (from scale 256 on, where it is
     /// dominated by a continuous Gaussian that is narrower by less than one part in 40 000).
     pub fn discrete_gaussian(sensitivity: u64, scale: f64) -> Result<Self, NoiseError> {
         let shift = relative_shift(sensitivity as f64, scale)?;
@@ -110,7 +111,7 @@ impl PrivacyLoss {
     /// unless `delta` is from 0 to 1.
     ///
     /// # Source
-    /// Kairouz, Oh and Viswanath 2015, Theorem 3.3.
+    /// Kairouz, Oh and Viswanath 2015 (the mechanism that dominates all of them).
     pub fn approximate(epsilon: f64, delta: f64) -> Result<Self, NoiseError> {
         if !(0.0..=1e6).contains(&epsilon) {
             return Err(NoiseError::BadEpsilon);

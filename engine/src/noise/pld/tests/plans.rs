@@ -1,8 +1,8 @@
 //! How many queries a pre-registered plan admits, next to what DPSQL+ admits.
 //!
 //! The setting is theirs: COUNT and SUM by group, each query (0.5, 1e-8)-private, all of them
-//! together (10, 1e-5)-private. shared/research/peers.md, Section 3.3, has what their code gave: 899
-//! queries by ρ and 1,154 by privacy loss distributions.
+//! together (10, 1e-5)-private. shared/research/peers.md, Section 3.3, has what their code gave:
+//! 899 queries by ρ and 1,154 by privacy loss distributions.
 
 use super::super::*;
 
