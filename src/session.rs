@@ -9,6 +9,7 @@ use engine::catalog::Catalog;
 use engine::engine::{Engine, Query, Quote, Settings};
 use engine::error::Error;
 use engine::privacy::relation::ContributionBounds;
+use engine::registered::Registered;
 use engine::requests::{Explanation, Outcome};
 use engine::sql::dialect;
 use ledger_adapter::charge::{Balance, Finality};
@@ -33,6 +34,9 @@ pub(crate) enum Dialect {
     #[default]
     Datafusion,
 }
+
+/// Failure probability at which the ε of several questions together is told.
+pub(crate) const TOGETHER_DELTA: f64 = 1e-5;
 
 /// How a session asks.
 #[derive(Clone, Debug)]
@@ -198,6 +202,16 @@ impl Session {
                 Ok(Performed::Quoted(quoted.map_err(|error| failed(error, statement))?))
             }
         }
+    }
+
+    /// Tells what questions cost together, if all of them are fixed before the first is answered.
+    ///
+    /// # Errors
+    /// [`Failure::Query`].
+    pub(crate) fn registered(&self, statements: &[&Statement]) -> Result<Registered, Failure> {
+        let queries: Vec<_> = statements.iter().map(|statement| self.query(statement)).collect();
+        let priced = self.runtime.block_on(self.engine.registered(&queries, TOGETHER_DELTA));
+        priced.map_err(Failure::Engine)
     }
 
     /// Keeps the receipt of an answer. That of a repeated one is the same again.

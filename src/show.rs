@@ -8,6 +8,7 @@ use comfy_table::{CellAlignment, Table};
 use engine::answer::Answer;
 use engine::catalog::{Catalog, TableSpec};
 use engine::engine::{Quote, QuotedColumn};
+use engine::registered::Registered;
 use ledger_adapter::charge::Balance;
 use ledger_adapter::cost::Cost;
 use ledger_adapter::manifest::{Bounds, ColumnKind, ColumnManifest, KeyValue, Rows};
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::fail::Failure;
 use crate::numbers::{as_epsilon, half_width, readable, rough};
-use crate::session::{Reply, Terms};
+use crate::session::{Reply, TOGETHER_DELTA, Terms};
 
 /// How answers are printed.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, ValueEnum)]
@@ -201,6 +202,18 @@ pub(crate) fn verdict(quote: &Quote, balance: Option<Balance>) -> Vec<String> {
         }
     }
     lines
+}
+
+/// What several questions cost together, for people.
+pub(crate) fn together(registered: &Registered) -> String {
+    let charge = cost(registered.cost);
+    let epsilon = readable(registered.epsilon);
+    let delta = readable(TOGETHER_DELTA);
+    let by_loss = registered.epsilon_together.map_or_else(String::new, |epsilon| {
+        let epsilon = readable(epsilon);
+        format!("; fixed beforehand they amount to epsilon {epsilon}, by their privacy losses")
+    });
+    format!("together {charge}: epsilon {epsilon} at delta {delta}{by_loss}")
 }
 
 /// A quote for programs.

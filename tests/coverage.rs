@@ -1,9 +1,13 @@
-//! Intervals are honest: at ε = 1 the true value lies in the 95 % interval in 92 to 98 % of runs.
+//! Intervals are honest: how often they hold the true value, on the synthetic cohort.
 //!
-//! With 1,000 runs the share of a correct interval has a standard deviation of 0.7 %, so a correct
-//! build fails about once in 50,000 times per column.
+//! In 10,000 runs (`GRAUNT_COVERAGE_RUNS`) the share of an exact 95 % interval has a standard
+//! deviation of 0.22 %, so that 94.3 to 95.7 % is 3.2 of them; with fewer runs as many are allowed.
+//! With the 250 runs that are the default the band is 90.6 to 99.4 %, and what is claimed to be at
+//! least 94 % may be 90.3 %.
+//!
+//! Nothing is cut off here: there is one row per person. What bounds that were chosen privately cut
+//! off is known to the engine as an estimate only, and nothing is claimed of it.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,7 +26,7 @@ use ledger_adapter::ledger::Ledger;
 use ledger_adapter::memory::MemoryLedger;
 use tempfile::TempDir;
 
-use crate::support::{shared, size};
+use crate::support::size;
 
 /// An engine over raw tables, in one bucket so that a thousand runs are quick.
 fn engine(from: &Path, directory: &TempDir) -> Engine {
@@ -64,17 +68,44 @@ fn engine(from: &Path, directory: &TempDir) -> Engine {
     Engine::new(catalog, ledger, signer, settings, log).unwrap()
 }
 
+/// What is held against an interval's share of hits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Claim {
+    /// It is 95 %.
+    Exact,
+    /// It is at least 94 %, for what is simulated or drawn.
+    Least,
+}
+
+/// A question, and what is claimed of its columns.
+type Question = (&'static str, &'static [(usize, Claim)]);
+
+const QUESTIONS: [Question; 3] = [
+    (
+        "SELECT gender_concept_id AS sex, COUNT(*) AS n, SUM(year_of_birth - 1900) AS s \
+         FROM person WHERE gender_concept_id IN (8507, 8532) GROUP BY gender_concept_id",
+        &[(1, Claim::Exact), (2, Claim::Exact)],
+    ),
+    (
+        "SELECT gender_concept_id AS sex, AVG(year_of_birth) AS a, \
+         SUM(CASE WHEN year_of_birth < 1960 THEN 1 ELSE 0 END) * 1000.0 / COUNT(*) AS rate \
+         FROM person WHERE gender_concept_id IN (8507, 8532) GROUP BY gender_concept_id",
+        &[(1, Claim::Least), (2, Claim::Least)],
+    ),
+    (
+        "SELECT MEDIAN(year_of_birth) AS m, PERCENTILE_CONT(0.9) WITHIN GROUP (ORDER BY \
+         year_of_birth) AS p FROM person",
+        &[(0, Claim::Least), (1, Claim::Least)],
+    ),
+];
+
 #[test]
 fn the_true_value_lies_in_the_interval_as_often_as_is_said() {
     let directory = TempDir::new().unwrap();
-    let from = shared("data/omop_gibleed/parquet").unwrap_or_else(|| {
-        let raw = directory.path().join("raw");
-        let spec = datasets::cohort::CohortSpec { persons: 2_000, sites: 1, seed: 7 };
-        datasets::cohort::generate(&spec, &raw, &|_, _| {}).unwrap();
-        raw.join("site-1")
-    });
-    assert!(fs::read_dir(&from).unwrap().count() > 0);
-    let engine = engine(&from, &directory);
+    let raw = directory.path().join("raw");
+    let spec = datasets::cohort::CohortSpec { persons: 2_000, sites: 1, seed: 7 };
+    datasets::cohort::generate(&spec, &raw, &|_, _| {}).unwrap();
+    let engine = engine(&raw.join("site-1"), &directory);
     let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
     let ask = |sql: &str, epsilon: f64| {
         let bounds =
@@ -82,25 +113,31 @@ fn the_true_value_lies_in_the_interval_as_often_as_is_said() {
         let query = Query { text: sql.to_owned(), epsilon, delta: 1e-6, bounds };
         runtime.block_on(engine.answer(&query)).unwrap()
     };
-    let counts = "SELECT gender_concept_id AS sex, COUNT(*) AS n FROM person \
-                  WHERE gender_concept_id IN (8507, 8532) GROUP BY gender_concept_id";
-    let sums = "SELECT SUM(year_of_birth - 1900) AS s FROM person";
-    let runs = size("GRAUNT_COVERAGE_RUNS", 1_000);
-    for (sql, columns) in [(counts, vec![(0, 1), (1, 1)]), (sums, vec![(0, 0)])] {
-        // At this ε the noise of the sum is a few years in a hundred thousand.
+    let runs = size("GRAUNT_COVERAGE_RUNS", 250);
+    let margin = 0.007 * (10_000.0 / runs as f64).sqrt();
+    for (sql, claims) in QUESTIONS {
+        // At this ε noise is a thousandth of what it is below.
         let truth = ask(sql, 10_000.0);
-        let mut held = vec![0usize; columns.len()];
+        let mut hits = vec![vec![0usize; claims.len()]; truth.len()];
         for _ in 0..runs {
-            let noisy = ask(sql, 1.0);
-            for (held, (row, column)) in held.iter_mut().zip(&columns) {
-                let interval = noisy.interval(*row, *column).unwrap();
-                let value = truth.number(*row, *column).unwrap();
-                *held += usize::from(interval.lower <= value && value <= interval.upper);
+            // Noise of so many persons that whole numbers are fine steps beside it.
+            let noisy = ask(sql, 0.25);
+            for (row, hits) in hits.iter_mut().enumerate() {
+                for (hits, (column, _)) in hits.iter_mut().zip(claims) {
+                    let interval = noisy.interval(row, *column).unwrap();
+                    let value = truth.number(row, *column).unwrap();
+                    *hits += usize::from(interval.lower <= value && value <= interval.upper);
+                }
             }
         }
-        for held in held {
-            let share = held as f64 / runs as f64;
-            assert!((0.92..=0.98).contains(&share), "{share} of {runs}: {sql}");
+        for hits in hits {
+            for (hits, (column, claim)) in hits.into_iter().zip(claims) {
+                let share = hits as f64 / runs as f64;
+                eprintln!("{share:.4} {}", truth.columns()[*column]);
+                let least = if *claim == Claim::Exact { 0.95 - margin } else { 0.947 - margin };
+                let most = if *claim == Claim::Exact { 0.95 + margin } else { 1.0 };
+                assert!((least..=most).contains(&share), "{share} in {runs}: {sql}");
+            }
         }
     }
 }

@@ -124,7 +124,13 @@ pub(crate) fn run(
         let hint = "for instance -c 'SELECT COUNT(*) FROM person'";
         return Err(Failure::usage("there is no question", hint));
     }
-    statements.iter().try_for_each(|statement| printing.answer(&session, statement, out))
+    statements.iter().try_for_each(|statement| printing.answer(&session, statement, out))?;
+    let asked: Vec<&Statement> =
+        statements.iter().filter(|statement| statement.verb() == Verb::Ask).collect();
+    if printing.quotes_only && asked.len() > 1 && printing.is_for_people() {
+        out.line(show::together(&session.registered(&asked)?))?;
+    }
+    Ok(())
 }
 
 fn terms(arguments: &Arguments, context: &Context) -> Terms {
@@ -331,6 +337,12 @@ enum Told {
     Plan(Vec<String>, Quote),
     /// ESTIMATE.
     Estimate(Quote),
+}
+
+impl Printing {
+    const fn is_for_people(&self) -> bool {
+        matches!(self.format, Format::Table) && !self.json
+    }
 }
 
 impl Told {

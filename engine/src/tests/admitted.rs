@@ -6,7 +6,7 @@ use crate::privacy::relation::ContributionBounds;
 use crate::tests::fixture::{Person, Table, Visit, block_on, clinic, plain, world};
 
 /// Forty persons with values inside of the declared bounds, so that nothing is clamped.
-fn persons() -> Vec<Person> {
+pub(crate) fn persons() -> Vec<Person> {
     let regions = [Some("N"), Some("S"), Some("W")];
     let visit = |i: i64, j: i64| Visit {
         region: regions[usize::try_from((i + j) % 3).unwrap()],
@@ -28,7 +28,7 @@ fn persons() -> Vec<Person> {
     (0..40).map(person).collect()
 }
 
-const QUERIES: &[&str] = &[
+pub(crate) const QUERIES: &[&str] = &[
     "SELECT COUNT(*) AS n FROM person",
     "SELECT COUNT(*) AS n, COUNT(cost) AS c, COUNT(DISTINCT person_id) AS p FROM visit",
     "SELECT sex, COUNT(*) AS n FROM person GROUP BY sex ORDER BY sex",

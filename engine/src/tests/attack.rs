@@ -8,7 +8,7 @@ use crate::tests::sensitivity::compare;
 
 /// Queries that must be answered. Names that look like ours, joins that stray from the person,
 /// values at the ends of their types, keys that are hard to compare.
-const ADMITTED: &[&str] = &[
+pub(crate) const ADMITTED: &[&str] = &[
     "SELECT COUNT(DISTINCT person_id) FROM (SELECT code AS person_id FROM visit) t",
     "SELECT COUNT(DISTINCT person_id) FROM (SELECT x.person_id, v.person_id FROM (SELECT \
      person_id AS pid, code AS person_id FROM visit) x JOIN visit v ON x.pid = v.person_id) t",
@@ -123,7 +123,7 @@ const ADMITTED: &[&str] = &[
 ];
 
 /// Queries that must be refused, by their code.
-const REFUSED: &[(Code, &str)] = &[
+pub(crate) const REFUSED: &[(Code, &str)] = &[
     (Code::Type, "SELECT COUNT(*) FROM (SELECT region AS __graunt_1 FROM visit) t"),
     (
         Code::Type,
@@ -312,7 +312,7 @@ fn persons() -> Vec<Person> {
 }
 
 /// The records of all persons, and those without each one of them.
-fn neighbours() -> (World, Vec<(i64, World)>) {
+pub(crate) fn neighbours() -> (World, Vec<(i64, World)>) {
     let persons = persons();
     let tables = clinic(&persons);
     let without = |id| world(&[tables.iter().map(|table| table.without(id)).collect()], 2);

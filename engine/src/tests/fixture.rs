@@ -207,7 +207,7 @@ fn write(
     let rows = match table.rows_max {
         None => Rows::Public,
         Some(rows_per_person_max) => {
-            Rows::PerPerson { unit: "person_id".to_owned(), rows_per_person_max }
+            Rows::PerPerson { unit: table.columns[0].name.clone(), rows_per_person_max }
         }
     };
     TableManifest { name: table.name.to_owned(), rows, columns: table.columns.clone(), files }

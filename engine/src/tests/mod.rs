@@ -1,10 +1,18 @@
 //! Tests of the whole street short of the command: what is admitted, what is refused, and that
 //! no person moves an answer further than declared.
 
+mod accuracy;
 mod admitted;
 mod attack;
+mod attacks_named;
 mod audit_statistics;
+mod canary;
+mod epidemiology;
 mod fixture;
+mod generator;
+mod omop;
+mod reconstruct;
 mod refused;
+mod replay;
 mod sensitivity;
 mod steady;
