@@ -195,6 +195,9 @@ impl Analysis<'_> {
             margins: margins.map(|(margins, _)| margins),
         };
         let index = self.placed(made);
+        // Named after the boundary that this would have been, if it were not asked for already.
+        let outputs = outputs.into_iter().map(|expr| ReleasedTable::moved(expr, boundary, index));
+        let outputs: Vec<Expr> = outputs.collect();
         self.released(index, aggregate, &outputs)
     }
 

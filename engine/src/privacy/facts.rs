@@ -12,6 +12,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 use ledger_adapter::manifest::{ColumnManifest, KeyValue};
 
 use crate::privacy::range::{PRODUCT_DECIMALS, Range, whole};
+use crate::scan::table::{DATE_MAX, DATE_MIN};
 
 /// What is known of one column.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -149,7 +150,14 @@ impl Scope<'_> {
         let (left, right) = (self.facts(&binary.left), self.facts(&binary.right));
         let integer = |e: &Expr| e.get_type(self.schema).is_ok_and(|t| t.is_integer());
         let integers = integer(&binary.left) && integer(&binary.right);
+        let date = |e: &Expr| e.get_type(self.schema).is_ok_and(|t| t == DataType::Date32);
+        let dates = date(&binary.left) && date(&binary.right);
         let range = match (left.range, right.range) {
+            // All dates are within the calendar, so that no two are further apart than its ends.
+            _ if dates && binary.op == Operator::Minus => {
+                let days = f64::from(DATE_MAX - DATE_MIN);
+                Range::new(-days, days, 0)
+            }
             (Some(a), Some(b)) => match binary.op {
                 Operator::Plus => a.plus(b),
                 Operator::Minus => a.plus(b.negated()),

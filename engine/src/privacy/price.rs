@@ -370,7 +370,7 @@ pub(crate) fn quantile_range(rank: Rank) -> u64 {
 }
 
 /// What a private choice of a bound gets, of what is spent under that bound.
-const CHOICE_SHARE: f64 = 0.04;
+const CHOICE_SHARE: f64 = 0.1;
 
 const GAUSSIAN: &[Family] = &[Family::Gaussian];
 

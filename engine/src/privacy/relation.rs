@@ -21,6 +21,7 @@ use crate::privacy::boundary::{Boundary, renumbered};
 use crate::privacy::facts::{Facts, Scope};
 use crate::privacy::narrow::narrow;
 use crate::privacy::settled::{PublicPart, has_subquery};
+use crate::privacy::total::divided;
 
 /// Contribution bounds that the query gives instead of the policy's.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -374,7 +375,11 @@ impl<'a> Analysis<'a> {
         }
         let mut exprs = Vec::new();
         for expr in plan.expressions() {
-            exprs.push(self.free_expr(&expr, released)?);
+            let expr = self.free_expr(&expr, released)?;
+            exprs.push(match plans.as_slice() {
+                [only] if released => divided(expr, only.schema()),
+                _ => expr,
+            });
         }
         let rebuilt = plan.with_new_exprs(exprs, plans).map_err(unplanned)?;
         let rebuilt = rebuilt.recompute_schema().map_err(unplanned)?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, TableReference};
 use datafusion::error::Result as PlanResult;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableScanBuilder, TableSource};
@@ -75,6 +76,22 @@ impl ReleasedTable {
     /// Which keys are summed over.
     pub(crate) fn grouping(&self) -> Expr {
         self.column(GROUPING)
+    }
+
+    /// The expression with the columns of boundary `from` replaced by those of boundary `to`.
+    pub(crate) fn moved(expr: Expr, from: usize, to: usize) -> Expr {
+        let (old, new) = (Self::name(from), Self::name(to));
+        let kept = expr.clone();
+        let moved = expr.transform_up(|expr| match expr {
+            Expr::Column(column)
+                if column.relation.as_ref().is_some_and(|table| table.table() == old) =>
+            {
+                let table = Some(TableReference::bare(new.as_str()));
+                Ok(Transformed::yes(Expr::Column(Column::new(table, column.name))))
+            }
+            other => Ok(Transformed::no(other)),
+        });
+        moved.map_or(kept, |done| done.data)
     }
 
     pub(crate) fn cell(&self) -> Column {

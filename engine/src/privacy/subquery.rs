@@ -12,7 +12,7 @@ use crate::error::{Code, Rejection};
 use crate::privacy::facts::Scope;
 use crate::privacy::relation::{Analysis, Kind, Relation, column_of, columns_of, unplanned};
 use crate::privacy::settled::has_subquery;
-use crate::privacy::total::total;
+use crate::privacy::total::{divided, total};
 
 impl Analysis<'_> {
     /// An expression over the rows of `input`: made total if they are persons' rows.
@@ -27,7 +27,7 @@ impl Analysis<'_> {
                 })
             }
             Kind::Public => self.free_expr(expr, false),
-            Kind::Released { .. } => self.free_expr(expr, true),
+            Kind::Released { .. } => Ok(divided(self.free_expr(expr, true)?, input.plan.schema())),
         }
     }
 

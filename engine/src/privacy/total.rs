@@ -7,8 +7,8 @@
 use std::cell::RefCell;
 
 use arrow::datatypes::{DataType, Field};
-use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::functions::core::expr_fn::nullif;
 use datafusion::functions::unicode::expr_fn::left as left_of;
@@ -232,6 +232,25 @@ fn arithmetic(binary: BinaryExpr, scope: Scope<'_>) -> Result<Expr, Rejection> {
         }
         other => Err(Rejection::new(Code::Function, format!("operator {other} has no rule"))),
     }
+}
+
+/// Makes divisions of whole numbers total: a noisy number may be zero.
+pub(crate) fn divided(expr: Expr, schema: &DFSchema) -> Expr {
+    let total = |expr: Expr| {
+        let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else {
+            return Ok(Transformed::no(expr));
+        };
+        let kind = right.get_type(schema).ok().filter(DataType::is_integer);
+        let zero = kind.as_ref().and_then(zero).filter(|_| !matches!(*right, Expr::Literal(..)));
+        let divides = matches!(op, Operator::Divide | Operator::Modulo);
+        let right = match zero.filter(|_| divides) {
+            Some(zero) => Box::new(nullif(*right, zero)),
+            None => right,
+        };
+        Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr { left, op, right })))
+    };
+    let kept = expr.clone();
+    expr.transform_up(total).map_or(kept, |done| done.data)
 }
 
 /// Whether the result may need more digits than a decimal has.

@@ -42,7 +42,46 @@ pub(crate) async fn settle(
         };
         tables.insert(PublicPart::name(index), table);
     }
+    rehearse(catalog, priced, &tables, session).await?;
     Ok(tables)
+}
+
+/// Plans everything that is going to run past the gate, over empty tables: what cannot be planned
+/// is refused before it is charged.
+///
+/// # Errors
+/// `R-OPERATOR`.
+async fn rehearse(
+    catalog: &Catalog,
+    priced: &PricedPlan,
+    settled: &Tables,
+    session: &SessionContext,
+) -> Result<(), Error> {
+    let unplanned = |error: DataFusionError| {
+        let reason = format!("the query cannot be planned: {}", error.strip_backtrace());
+        Error::from(Rejection::new(Code::Operator, reason))
+    };
+    let mut tables = settled.clone();
+    for spec in priced.plan.tables.iter().filter_map(|name| catalog.table(name)) {
+        let empty = MemTable::try_new(Arc::clone(&spec.schema), vec![vec![]]).map_err(unplanned)?;
+        tables.insert(spec.name.clone(), Arc::new(empty));
+    }
+    for boundary in &priced.plan.boundaries {
+        let nested = boundary.nested.iter().map(|nested| &nested.contributions);
+        for plan in std::iter::once(&boundary.contributions).chain(nested) {
+            let state = session.state();
+            let plan = state.optimize(plan).and_then(|plan| over(&plan, &tables));
+            let plan = plan.map_err(unplanned)?;
+            let planned = tokio::spawn(async move {
+                state.query_planner().create_physical_plan(&plan, &state).await.map(|_| ())
+            });
+            let planned = planned.await;
+            planned
+                .unwrap_or_else(|error| Err(DataFusionError::ExecutionJoin(Box::new(error))))
+                .map_err(unplanned)?;
+        }
+    }
+    Ok(())
 }
 
 /// `None` if there are too many rows.

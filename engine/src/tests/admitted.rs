@@ -110,6 +110,8 @@ pub(crate) const QUERIES: &[&str] = &[
     "SELECT sex, year_of_birth / 50 AS half, COUNT(*) AS n FROM person WHERE sex IS NOT NULL AND \
      year_of_birth IS NOT NULL GROUP BY CUBE(sex, year_of_birth / 50) ORDER BY sex NULLS LAST, \
      half NULLS LAST",
+    "WITH q AS (SELECT region, COUNT(*) AS n, AVG(days) AS d FROM visit GROUP BY region) SELECT \
+     a.region, a.n - b.n AS same, b.d FROM q a JOIN q b ON a.region = b.region ORDER BY a.region",
     "SELECT COUNT(DISTINCT code) AS n FROM visit",
     "SELECT region, COUNT(DISTINCT code) AS n FROM visit GROUP BY region ORDER BY region",
     "SELECT VAR(days) AS v, STDDEV(days) AS s, VAR_POP(days) AS w, STDDEV_POP(days) AS t FROM \
@@ -228,4 +230,16 @@ fn an_average_is_right_where_a_person_has_more_rows_than_count() {
     let answer = block_on(world.engine.answer(&query)).unwrap();
     // 12 visits of 0 to 11 days; 8 of them count.
     assert!((answer.number(0, 0).unwrap() - 5.5).abs() < 1.0, "{}", answer.text(0, 0));
+}
+
+#[test]
+fn a_noisy_zero_divides_to_nothing_and_fails_nothing() {
+    let world = world(&[clinic(&persons())], 2);
+    let text = "SELECT SUM(days) / COUNT(*) FILTER (WHERE days > 99) AS none FROM visit";
+    for epsilon in [0.5, 10_000.0] {
+        let bounds = ContributionBounds::default();
+        let query = Query { text: text.to_owned(), epsilon, delta: 1e-6, bounds };
+        let answer = block_on(world.engine.answer(&query)).unwrap();
+        assert_eq!(answer.len(), 1);
+    }
 }

@@ -4,7 +4,7 @@
 //! together (10, 1e-5)-private. shared/research/peers.md, Section 3.3, has what their code gave:
 //! 899 queries by ρ and 1,154 by privacy loss distributions.
 
-use super::super::*;
+use crate::noise::pld::{Family, PrivacyLoss, Workload, calibrate, compose};
 
 const QUERY: (f64, f64) = (0.5, 1e-8);
 const PLAN: (f64, f64) = (10.0, 1e-5);

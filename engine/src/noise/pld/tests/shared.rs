@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::super::*;
 use super::{assert_between, epsilon_of};
+use crate::noise::pld::PrivacyLoss;
 
 /// A reference file, or nothing, said plainly.
 fn reference(name: &str) -> Option<Value> {

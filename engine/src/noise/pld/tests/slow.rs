@@ -1,6 +1,6 @@
 //! Attack A15, optimism: the accountant against sums that no transform, tilt or window touches.
 
-use super::super::*;
+use crate::noise::pld::{PrivacyLoss, compose};
 
 /// A loss in whole multiples of [`UNIT`], with its exact probabilities: the independent account.
 struct Slow {
