@@ -118,7 +118,8 @@ pub(crate) fn footer(reply: &Reply, terms: &Terms) -> String {
     } else if reply.answer.cost.is_zero() {
         parts.push("cost nothing".to_owned());
     } else {
-        let asked = format!("epsilon {}, delta {}", terms.epsilon, readable(terms.delta));
+        let (epsilon, delta) = reply.answer.asked.unwrap_or((terms.epsilon, terms.delta));
+        let asked = format!("epsilon {epsilon}, delta {}", readable(delta));
         parts.push(format!("cost {} ({asked})", cost(reply.answer.cost)));
     }
     if let Some(balance) = reply.balance.filter(|_| !reply.answer.cost.is_zero()) {

@@ -37,6 +37,8 @@ pub struct Answer {
     pub notes: Vec<String>,
     /// What it cost; nothing for a query of public tables.
     pub cost: Cost,
+    /// The (ε, δ) at which it was asked; none for public tables and repeated answers.
+    pub asked: Option<(f64, f64)>,
     /// The proof; none for a query of public tables.
     pub receipt: Option<Receipt>,
 }
@@ -48,8 +50,8 @@ impl Answer {
         bounds: Vec<Option<Vec<Option<Bound>>>>,
         confidence: f64,
     ) -> Self {
-        let (notes, cost, receipt) = (vec![], Cost::default(), None);
-        Self { names, rows, bounds, confidence, notes, cost, receipt }
+        let (notes, cost, asked, receipt) = (vec![], Cost::default(), None, None);
+        Self { names, rows, bounds, confidence, notes, cost, asked, receipt }
     }
 
     /// Names of the asked columns, in the asked order.

@@ -345,6 +345,7 @@ impl Engine {
     ) -> Result<Answer, Error> {
         let Papers { intent, salt: intent_salt, mechanisms, notes } = papers;
         answer.cost = priced.cost;
+        answer.asked = Some(priced.asked);
         answer.notes = self.notes(&answer);
         answer.notes.extend(notes);
         let predicate = ReleasePredicate {

@@ -75,9 +75,9 @@ impl Scale {
 /// The law of noise, up to its scale.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Family {
-    /// Pr[z] proportional to exp(-z²/(2σ²)), where σ is the scale.
+    /// The probability of z is proportional to exp(-z²/(2σ²)), where σ is the scale.
     Gaussian,
-    /// Pr[z] proportional to exp(-|z|/s), where s is the scale.
+    /// The probability of z is proportional to exp(-|z|/s), where s is the scale.
     Laplace,
 }
 

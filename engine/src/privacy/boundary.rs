@@ -171,11 +171,7 @@ impl Analysis<'_> {
         if margins.is_some() {
             crate::privacy::margins::check(&columns, &nested, single)?;
         }
-        let cells = keys
-            .iter()
-            .try_fold(1u64, |cells, (key, _)| cells.checked_mul(key.domain.as_ref()?.len() as u64));
-        // Past that many cells zeros are no help: keys are shown above a threshold instead.
-        let cells = cells.filter(|cells| *cells <= CELLS_MAX);
+        let cells = cells(&keys);
         let is_declared = cells.is_some();
         let persons_min = self.bounds.persons_min.max(self.catalog.persons_min());
         let persons_min = if keys.is_empty() { 0 } else { u64::from(persons_min) };
@@ -282,6 +278,14 @@ impl Analysis<'_> {
             .collect();
         self.projected(input, exprs)
     }
+}
+
+/// The number of cells of declared keys. Past a certain number zeros are no help, and keys are
+/// shown if they have enough persons instead.
+fn cells(keys: &[(Key, Expr)]) -> Option<u64> {
+    let sizes = keys.iter().map(|(key, _)| Some(key.domain.as_ref()?.len() as u64));
+    let cells = sizes.into_iter().try_fold(1u64, |cells, size| cells.checked_mul(size?));
+    cells.filter(|cells| *cells <= CELLS_MAX)
 }
 
 fn key(index: usize, expr: &Expr, facts: &Facts, input: &Relation) -> Result<Key, Rejection> {

@@ -22,6 +22,8 @@ pub(crate) struct PricedPlan {
     /// Every mechanism, as far as it is known before anything is drawn.
     pub(crate) reserved: Vec<MechanismRecord>,
     pub(crate) cost: Cost,
+    /// The (ε, δ) that was asked for.
+    pub(crate) asked: (f64, f64),
 }
 
 /// What one boundary may spend, and on what.
@@ -69,10 +71,11 @@ impl BoundaryPrice {
 /// `R-EPSILON` if ε or δ is out of range or too small for the plan.
 pub(crate) fn price(plan: PrivatePlan, epsilon: f64, delta: f64) -> Result<PricedPlan, Error> {
     check(epsilon, delta)?;
+    let asked = (epsilon, delta);
     let weight: f64 = plan.boundaries.iter().map(|boundary| weights(boundary).total()).sum();
     if plan.boundaries.is_empty() {
         let (prices, reserved, cost) = (vec![], vec![], Cost::default());
-        return Ok(PricedPlan { plan, prices, reserved, cost });
+        return Ok(PricedPlan { plan, prices, reserved, cost, asked });
     }
     let unknown = plan.boundaries.iter().filter(|b| !b.is_declared).count() as u64;
     let spent_on_keys = if unknown > 0 { delta / 2.0 } else { 0.0 };
@@ -98,7 +101,7 @@ pub(crate) fn price(plan: PrivatePlan, epsilon: f64, delta: f64) -> Result<Price
         }
         prices.push(price);
     }
-    Ok(PricedPlan { plan, prices, reserved, cost })
+    Ok(PricedPlan { plan, prices, reserved, cost, asked })
 }
 
 /// What each part of a boundary weighs.
