@@ -1,24 +1,44 @@
 //! What a WHERE clause says about columns: narrower ranges and fewer keys.
 
+use std::collections::BTreeMap;
+
 use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::expr::{Between, BinaryExpr, InList};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, Operator};
 
 use crate::privacy::facts::{Facts, Scope, sorted};
+use crate::privacy::range::Range;
 
 /// The facts of the columns of rows for which `predicate` holds.
 ///
 /// Only conjuncts that compare one column with constants are used; others change nothing.
 pub(crate) fn narrow(predicate: &Expr, scope: Scope<'_>) -> Vec<Facts> {
     let mut facts = scope.facts.to_vec();
+    let mut ends: BTreeMap<usize, (Option<f64>, Option<f64>)> = BTreeMap::new();
     for conjunct in split_conjunction(predicate) {
         let Some((column, limits)) = limits(conjunct) else { continue };
         let Some(index) = scope.schema.maybe_index_of_column(column) else { continue };
         limits.apply(&mut facts[index]);
+        let (lower, upper) = ends.entry(index).or_default();
+        *lower = [*lower, limits.lower].into_iter().flatten().reduce(f64::max);
+        *upper = [*upper, limits.upper].into_iter().flatten().reduce(f64::min);
+    }
+    for (index, ends) in ends {
+        let kind = scope.schema.field(index).data_type();
+        // The pseudonym is no quantity, whatever it is compared with.
+        if facts[index].range.is_none() && !facts[index].person && kind.is_numeric() {
+            let decimals = if kind.is_integer() { 0 } else { WRITTEN_DECIMALS };
+            if let (Some(lower), Some(upper)) = ends {
+                facts[index].range = Range::new(lower, upper, decimals);
+            }
+        }
     }
     facts
 }
+
+/// Decimal places that are kept of fractions whose bounds only the query says.
+const WRITTEN_DECIMALS: u8 = 4;
 
 /// What one conjunct allows for one column.
 struct Limits {

@@ -112,6 +112,8 @@ pub(crate) const QUERIES: &[&str] = &[
      half NULLS LAST",
     "WITH q AS (SELECT region, COUNT(*) AS n, AVG(days) AS d FROM visit GROUP BY region) SELECT \
      a.region, a.n - b.n AS same, b.d FROM q a JOIN q b ON a.region = b.region ORDER BY a.region",
+    "SELECT SUM(code) AS s, AVG(code) AS a FROM visit WHERE code BETWEEN 0 AND 5",
+    "SELECT SUM(code) AS s FROM visit WHERE code >= 1 AND code < 9 AND region <> 'N'",
     "SELECT COUNT(DISTINCT code) AS n FROM visit",
     "SELECT region, COUNT(DISTINCT code) AS n FROM visit GROUP BY region ORDER BY region",
     "SELECT VAR(days) AS v, STDDEV(days) AS s, VAR_POP(days) AS w, STDDEV_POP(days) AS t FROM \

@@ -56,6 +56,8 @@ const REFUSED: &[(Code, &str)] = &[
     (Code::Aggregate, "SELECT region, COUNT(DISTINCT person_id) FROM visit GROUP BY CUBE(region)"),
     (Code::Unbounded, "SELECT SUM(code) FROM visit"),
     (Code::Unbounded, "SELECT MEDIAN(code) FROM visit"),
+    (Code::Unbounded, "SELECT SUM(code) FROM visit WHERE code > 0"),
+    (Code::Unbounded, "SELECT SUM(person_id) FROM visit WHERE person_id BETWEEN 0 AND 9"),
     (Code::Unbounded, "SELECT VAR(code) FROM visit"),
     (Code::Unbounded, "SELECT SUM(1.0 / days) FROM visit"),
     (Code::Function, "SELECT COUNT(*) FROM visit WHERE random() < 0.5"),
