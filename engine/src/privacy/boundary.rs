@@ -87,8 +87,8 @@ impl Boundary {
         })
     }
 
-    /// All that decides what its cells are, as text; names that we gave are numbered anew.
-    pub(crate) fn identity(&self) -> String {
+    /// All that decides what its cells are, as text, with `names` treated as is said there.
+    pub(crate) fn identity(&self, names: Names) -> String {
         let mut text = self.contributions.display_indent().to_string();
         for nested in &self.nested {
             let shown = nested.contributions.display_indent();
@@ -99,7 +99,7 @@ impl Boundary {
         let keys: Vec<_> = self.keys.iter().map(|key| &key.domain).collect();
         let (groups, margins, least) = (&self.groups, &self.margins, self.persons_min);
         text.push_str(&format!("\n{columns:?} {keys:?} {groups:?} {margins:?} {least}"));
-        renumbered(&text)
+        names.shown(&text)
     }
 
     /// Where the slots of a column begin among all slots.
@@ -239,8 +239,9 @@ impl Analysis<'_> {
     /// The number of a boundary: the one that it has already, if it is asked for twice. Then it is
     /// noised and charged once, and both uses agree.
     fn placed(&mut self, made: Boundary) -> usize {
-        let identity = made.identity();
-        if let Some(index) = self.boundaries.iter().position(|b| b.identity() == identity) {
+        let identity = made.identity(self.names);
+        let same = |b: &Boundary| b.identity(self.names) == identity;
+        if let Some(index) = self.boundaries.iter().position(same) {
             return index;
         }
         self.boundaries.push(made);
@@ -302,6 +303,31 @@ fn key(index: usize, expr: &Expr, facts: &Facts, input: &Relation) -> Result<Key
         None => None,
     };
     Ok(Key { name: format!("k{index}"), data_type, domain })
+}
+
+/// How threaded names are written where plans are compared.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Names {
+    /// Numbered anew: a plan is the same wherever in a query it stands.
+    Renumbered,
+    /// As they are: the query has such names of its own, or values that look like them.
+    Kept,
+}
+
+impl Names {
+    /// What suits a query of this text and plan.
+    pub(crate) fn of(text: &str, plan: &LogicalPlan) -> Self {
+        let has_own = text.contains(HIDDEN) || plan.display_indent().to_string().contains(HIDDEN);
+        if has_own { Self::Kept } else { Self::Renumbered }
+    }
+
+    /// The text under this rule.
+    pub(crate) fn shown(self, text: &str) -> String {
+        match self {
+            Self::Renumbered => renumbered(text),
+            Self::Kept => text.to_owned(),
+        }
+    }
 }
 
 /// The text with threaded names numbered in the order in which they come.

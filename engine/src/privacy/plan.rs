@@ -14,7 +14,7 @@ use ledger_adapter::digest::Digest;
 
 use crate::catalog::Catalog;
 use crate::error::{Code, Rejection};
-use crate::privacy::boundary::{Boundary, renumbered};
+use crate::privacy::boundary::{Boundary, Names};
 use crate::privacy::relation::{Analysis, ContributionBounds, Kind, unplanned};
 use crate::privacy::settled::PublicPart;
 use crate::sql::bind::BoundQuery;
@@ -72,7 +72,8 @@ fn analyse_plan(
 ) -> Result<PrivatePlan, Rejection> {
     let plan = with_join_conditions(without_correlation(plan)?)?;
     let visible = plan.schema().fields().len();
-    let mut analysis = Analysis::new(catalog, bounds);
+    let names = Names::of(text, &plan);
+    let mut analysis = Analysis::new(catalog, bounds, names);
     let root = analysis.relation(&plan)?;
     if let Kind::PerPerson { .. } = root.kind {
         return Err(Rejection::new(Code::Rows, "the result would show rows of single persons")
@@ -92,8 +93,8 @@ fn analyse_plan(
     let notes = notes(&plan, catalog, &tables)?;
     let (publics, trace) = (analysis.publics, analysis.trace);
     let boundaries: Vec<_> = analysis.boundaries.into_iter().map(Arc::new).collect();
-    let mut parts = vec![renumbered(&root.plan.display_indent().to_string())];
-    parts.extend(boundaries.iter().map(|boundary| boundary.identity()));
+    let mut parts = vec![names.shown(&root.plan.display_indent().to_string())];
+    parts.extend(boundaries.iter().map(|boundary| boundary.identity(names)));
     parts.extend(publics.iter().map(|part| part.plan.display_indent().to_string()));
     let bytes: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
     let digest = Digest::labelled("graunt/plan/v1", &bytes);

@@ -7,6 +7,7 @@ use ledger_adapter::statement::{
 
 use crate::error::{Code, Error, Rejection};
 use crate::marginals::{Part, Plan};
+use crate::noise::selection::keep_table;
 use crate::noise::{self, Family, Noise};
 use crate::perturb::residual;
 use crate::privacy::boundary::{Boundary, Slot};
@@ -95,6 +96,7 @@ pub(crate) fn price(plan: PrivatePlan, epsilon: f64, delta: f64) -> Result<Price
             quantiles: shares(&weights.quantiles),
             keys: if boundary.is_declared { Delta::default() } else { for_keys },
         };
+        check_keys(boundary, &price)?;
         for record in records(boundary, &price)? {
             cost = add(cost, Cost { rho: record.rho, delta: record.delta })?;
             reserved.push(record);
@@ -102,6 +104,26 @@ pub(crate) fn price(plan: PrivatePlan, epsilon: f64, delta: f64) -> Result<Price
         prices.push(price);
     }
     Ok(PricedPlan { plan, prices, reserved, cost, asked })
+}
+
+/// Refuses shares that are too small for choosing keys, whichever number of groups is chosen: the
+/// most groups leave the least for each.
+fn check_keys(boundary: &Boundary, price: &BoundaryPrice) -> Result<(), Rejection> {
+    let Some(persons) = boundary.persons.filter(|_| !boundary.is_declared) else { return Ok(()) };
+    let groups = boundary.groups_max();
+    let made = if boundary.selects_keys() {
+        keep_table(price.columns[persons], price.keys, groups).map(|_| ())
+    } else {
+        let noises = boundary.slots(persons).map(|slot| price.noise(slot));
+        noises
+            .last()
+            .map_or(Ok(()), |noise| noise::threshold_of(noise?, groups, price.keys).map(|_| ()))
+    };
+    made.map_err(|_| {
+        let reason = "epsilon or delta is too small to choose which groups to show";
+        Rejection::new(Code::Epsilon, reason)
+            .hint("ask with larger ones, or group by keys that are declared")
+    })
 }
 
 /// What each part of a boundary weighs.

@@ -17,7 +17,7 @@ use ledger_adapter::manifest::Rows;
 
 use crate::catalog::Catalog;
 use crate::error::{Code, Rejection};
-use crate::privacy::boundary::{Boundary, renumbered};
+use crate::privacy::boundary::{Boundary, Names, renumbered};
 use crate::privacy::facts::{Facts, Scope};
 use crate::privacy::narrow::narrow;
 use crate::privacy::settled::{PublicPart, has_subquery};
@@ -92,14 +92,15 @@ pub(crate) struct Analysis<'a> {
     pub(crate) publics: Vec<PublicPart>,
     /// What each operator is, for people; one line each, inputs below.
     pub(crate) trace: Vec<String>,
+    pub(crate) names: Names,
     depth: usize,
     hidden: usize,
 }
 
 impl<'a> Analysis<'a> {
-    pub(crate) fn new(catalog: &'a Catalog, bounds: ContributionBounds) -> Self {
+    pub(crate) fn new(catalog: &'a Catalog, bounds: ContributionBounds, names: Names) -> Self {
         let (boundaries, publics, trace) = (Vec::new(), Vec::new(), Vec::new());
-        Self { catalog, bounds, boundaries, publics, trace, depth: 0, hidden: 0 }
+        Self { catalog, bounds, boundaries, publics, trace, names, depth: 0, hidden: 0 }
     }
 
     /// The privacy type of `plan`, and the plan that computes it.

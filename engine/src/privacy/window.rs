@@ -22,6 +22,7 @@ use crate::privacy::facts::Facts;
 use crate::privacy::grid::to_grid;
 use crate::privacy::range::{PRODUCT_DECIMALS, Range};
 use crate::privacy::relation::{Analysis, Kind, Relation, column_of, named, unplanned};
+use crate::privacy::total::literal;
 
 impl Analysis<'_> {
     /// `f(…) OVER (PARTITION BY person …)` over a person's rows.
@@ -119,12 +120,14 @@ impl Step<'_> {
         let of = Facts { person: false, constant, nullable: true, ..self.of.clone() };
         let kept = self.kept();
         let rows = self.rows as f64;
-        let rest = args.get(1..).unwrap_or_default().iter().all(is_constant);
+        let least = if fun.name() == "nth_value" { 1 } else { -OFFSET_MAX };
+        let rest = args.get(1).is_none_or(|offset| is_within(offset, least))
+            && args.get(2).is_none_or(is_constant);
         let facts = match (fun.name(), args.as_slice()) {
             ("row_number" | "rank" | "dense_rank", []) => {
                 Facts { range: Range::new(1.0, rows, 0), ..Facts::default() }
             }
-            ("ntile", [Expr::Literal(value, _)]) if !value.is_null() => Facts::default(),
+            ("ntile", [parts]) if is_within(parts, 1) => Facts::default(),
             // A default may lie outside of what is known of the column.
             ("lag" | "lead", [_, _, _]) if rest => Facts { nullable: true, ..kept },
             ("lag" | "lead", [_, ..]) if rest => Facts { constant: false, ..of },
@@ -199,8 +202,10 @@ fn check_frame(frame: &WindowFrame, order: &[Sort], input: &Relation) -> Result<
             continue;
         };
         let allowed = match frame.units {
-            WindowFrameUnits::Rows | WindowFrameUnits::Groups => true,
-            WindowFrameUnits::Range if by.is_null() => true,
+            _ if by.is_null() => true,
+            WindowFrameUnits::Rows | WindowFrameUnits::Groups => {
+                is_within(&Expr::Literal(by.clone(), None), 0)
+            }
             WindowFrameUnits::Range => match order {
                 [sort] => {
                     let kind = sort.expr.get_type(input.plan.schema()).map_err(unplanned)?;
@@ -216,6 +221,13 @@ fn check_frame(frame: &WindowFrame, order: &[Sort], input: &Relation) -> Result<
         }
     }
     Ok(())
+}
+
+/// Whether a place in a window is a written-out whole number, not far away: an offset that does not
+/// fit its type would fail for the first record that it is applied to.
+fn is_within(offset: &Expr, least: i64) -> bool {
+    let range = least as f64..=OFFSET_MAX as f64;
+    literal(offset).is_some_and(|offset| offset.fract() == 0.0 && range.contains(&offset))
 }
 
 fn is_constant(expr: &Expr) -> bool {
@@ -243,6 +255,9 @@ fn on_grid(argument: &Expr, of: &Facts, integer: bool) -> Result<(Expr, f64), Re
             .hint(format!("bound it: WHERE {shown} BETWEEN low AND high"))
     })
 }
+
+/// Furthest row that a window may look at.
+const OFFSET_MAX: i64 = 1_000_000;
 
 fn no_rule(name: &str) -> Rejection {
     Rejection::new(Code::Window, format!("{name} OVER has no rule")).at(name).hint(

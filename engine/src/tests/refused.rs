@@ -92,6 +92,21 @@ const REFUSED: &[(Code, &str)] = &[
     ),
     (Code::Subquery, "SELECT COUNT(*) FROM visit WHERE code IN (SELECT code FROM visit)"),
     (
+        Code::Window,
+        "SELECT COUNT(*) FROM (SELECT LAG(days, -9223372036854775808) OVER (PARTITION BY person_id \
+         ORDER BY visit_date) AS d FROM visit) t",
+    ),
+    (
+        Code::Window,
+        "SELECT COUNT(*) FROM (SELECT NTH_VALUE(days, 0) OVER (PARTITION BY person_id ORDER BY \
+         visit_date) AS d FROM visit) t",
+    ),
+    (
+        Code::Window,
+        "SELECT COUNT(*) FROM (SELECT SUM(days) OVER (PARTITION BY person_id ORDER BY visit_date \
+         ROWS BETWEEN 18446744073709551615 PRECEDING AND CURRENT ROW) AS d FROM visit) t",
+    ),
+    (
         Code::Operator,
         "SELECT COUNT(*) FROM (SELECT person_id, region, COUNT(*) AS n FROM visit GROUP BY \
          ROLLUP(person_id, region)) t",
@@ -192,4 +207,26 @@ fn a_person_in_another_bucket_stops_the_query_without_a_word() {
     let error = ask(&world, "SELECT COUNT(*) FROM visit", 1.0, 1e-6);
     assert!(matches!(error, Error::Failed(_)), "{error}");
     assert!(!error.to_string().contains("bucket"), "{error}");
+}
+
+#[test]
+fn a_budget_too_small_for_choosing_keys_is_refused_before_it_is_spent() {
+    let world = world(&[clinic(&database(&mut seeded(1)))], 2);
+    for sql in [
+        "SELECT code, SUM(days) FROM visit GROUP BY code",
+        "SELECT code, COUNT(DISTINCT person_id) FROM visit GROUP BY code",
+    ] {
+        for (epsilon, delta) in [(0.001, 1e-6), (1.0, 1e-18)] {
+            let bounds = ContributionBounds::default();
+            let query = Query { text: sql.to_owned(), epsilon, delta, bounds };
+            match block_on(world.engine.answer(&query)) {
+                // A threshold may be met at any epsilon.
+                Ok(_) => assert!(epsilon < 1.0 && sql.contains("DISTINCT")),
+                Err(Error::Rejected(rejection)) => assert_eq!(rejection.code, Code::Epsilon),
+                Err(other) => panic!("{sql}: {other}"),
+            }
+        }
+    }
+    let balance = world.ledger.remaining(Digest::sha256(b"population")).unwrap().unwrap();
+    assert!(balance.charges <= 1);
 }

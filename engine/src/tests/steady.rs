@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::engine::Query;
 use crate::privacy::relation::ContributionBounds;
-use crate::tests::fixture::{Table, World, clinic, exact, world};
+use crate::tests::fixture::{Table, World, block_on, clinic, exact, world};
 use crate::tests::sensitivity::{database, pick, seeded};
 
 const QUERIES: [&str; 4] = [
@@ -99,4 +100,18 @@ fn a_person_at_two_sites_is_one_person() {
     let visits: usize = persons.iter().map(|p| (2 * p.visits.len()).min(8)).sum();
     let joined = "SELECT COUNT(*) FROM visit v JOIN person p ON v.person_id = p.person_id";
     assert_eq!(count(joined), i128::try_from(visits).unwrap());
+}
+
+#[test]
+fn values_that_look_like_threaded_names_keep_questions_apart() {
+    let tables = clinic(&database(&mut seeded(6)));
+    let world = world(&[tables], 2);
+    let digest = |value: &str| {
+        let text = format!("SELECT COUNT(*) FROM visit WHERE region = '{value}'");
+        let bounds = ContributionBounds::default();
+        let query = Query { text, epsilon: 1.0, delta: 1e-6, bounds };
+        block_on(world.engine.plan(&query)).unwrap().plan.digest
+    };
+    assert_eq!(digest("N"), digest("N"));
+    assert_ne!(digest("__graunt_1"), digest("__graunt_2"));
 }
