@@ -94,17 +94,6 @@ pub(crate) fn as_epsilon(rho: Rho, cap: Cost) -> Option<(f64, f64)> {
     Some((epsilon, conversion + cap.delta.as_f64()))
 }
 
-/// Half the width of the interval that holds a normal law with this confidence, in standard
-/// deviations, to within 0.0005.
-///
-/// # Source
-/// Abramowitz and Stegun, Handbook of Mathematical Functions, 26.2.23.
-pub(crate) fn half_width(confidence: f64) -> f64 {
-    let t = (-2.0 * ((1.0 - confidence) / 2.0).ln()).sqrt();
-    let above = 2.515_517 + t * (0.802_853 + t * 0.010_328);
-    t - above / (1.0 + t * (1.432_788 + t * (0.189_269 + t * 0.001_308)))
-}
-
 /// A number of which only the size matters: three significant digits.
 pub(crate) fn rough(value: f64) -> String {
     readable(format!("{value:.2e}").parse().unwrap_or(value))
@@ -224,12 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn intervals_are_as_wide_as_the_normal_law_says() {
-        for (confidence, expected) in
-            [(0.5, 0.674_490), (0.9, 1.644_854), (0.95, 1.959_964), (0.99, 2.575_829)]
-        {
-            assert!((half_width(confidence) - expected).abs() < 5e-4, "{confidence}");
-        }
+    fn rough_numbers_have_three_digits() {
         assert_eq!([12_345.6, 0.001_234_5, 0.0].map(rough), ["12300", "0.00123", "0"]);
     }
 

@@ -8,6 +8,7 @@ use comfy_table::{CellAlignment, Table};
 use engine::answer::Answer;
 use engine::catalog::{Catalog, TableSpec};
 use engine::engine::{Quote, QuotedColumn};
+use engine::noise::normal_quantile;
 use engine::registered::Registered;
 use ledger_adapter::charge::Balance;
 use ledger_adapter::cost::Cost;
@@ -16,7 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::fail::Failure;
-use crate::numbers::{as_epsilon, half_width, readable, rough};
+use crate::numbers::{as_epsilon, readable, rough};
 use crate::session::{Reply, TOGETHER_DELTA, Terms};
 
 /// How answers are printed.
@@ -242,7 +243,7 @@ pub(crate) fn quote_json(quote: &Quote, balance: Option<Balance>, confidence: f6
 
 /// Half the width that the noise alone gives the interval of a column.
 fn width(column: &QuotedColumn, confidence: f64) -> f64 {
-    column.noise * half_width(confidence)
+    column.noise * normal_quantile(1.0 - confidence)
 }
 
 /// What something costs, for people.

@@ -5,7 +5,7 @@
 //!                                                                              │ charge
 //!  ══════════════ the gate: extracts verified, charge final ═══════════════════▼═════════
 //!                                                             VerifiedScan ◀─ Charged
-//!  Answer ◀publish─ Answer ◀estimate─ NoisyAggregates ◀noise─ ExactAggregates ◀┘ aggregate
+//!  Answer ◀publish─ Answer ◀estimate─ NoisyAggregates ◀perturb─ ExactAggregates ◀┘ aggregate
 //!    └ Receipt
 //! ```
 //! [`engine::Engine::answer`] is that list, top to bottom. The engine knows no chain and no

@@ -93,7 +93,7 @@ impl Intervals<'_> {
         let alpha = 1.0 - self.confidence;
         let single = noise::quantile_of(noise, alpha).map_err(external)? as f64;
         // A sum of many has the Gaussian law, but for what the corner of one may add.
-        let many = noise::deviation(noise) * normal_quantile(alpha);
+        let many = noise::deviation(noise) * noise::normal_quantile(alpha);
         let step = 10f64.powi(i32::from(contribution.decimals));
         let cut = cells.bounds[source.column].map_or(0.0, |chosen| chosen.cut);
         let floor = if contribution.lower >= 0 { 0.0 } else { f64::NEG_INFINITY };
@@ -240,20 +240,6 @@ fn quantiles(values: &Float64Array, confidence: f64) -> Option<Bound> {
     )]
     let at = |fraction: f64| ((fraction * most as f64).round() as usize).min(most);
     Some(Bound { lower: values[at(tail)], upper: values[at(1.0 - tail)] })
-}
-
-/// z with Pr[|Z| > z] = α for the standard normal law, from above, by bisection of its tail.
-fn normal_quantile(alpha: f64) -> f64 {
-    let (mut low, mut high) = (0.0, 40.0);
-    for _ in 0..60 {
-        let middle = f64::midpoint(low, high);
-        if libm::erfc(middle / std::f64::consts::SQRT_2) > alpha {
-            low = middle
-        } else {
-            high = middle
-        }
-    }
-    high
 }
 
 fn missing() -> DataFusionError {

@@ -399,6 +399,16 @@ pub fn deviation(noise: Noise) -> f64 {
     tail::deviation(noise)
 }
 
+/// Finds z with Pr[|Z| > z] = `alpha` for the standard normal law; rounded up.
+///
+/// Range: `alpha` between 0 and 1.
+///
+/// # Source
+/// The complementary error function, by bisection.
+pub fn normal_quantile(alpha: f64) -> f64 {
+    tail::normal_quantile(alpha)
+}
+
 /// Finds the least integer t with groups · Pr[1 + Z > t] ≤ `delta`, for noise Z.
 ///
 /// A key is shown only if its noisy count of persons is strictly above t.

@@ -147,9 +147,29 @@ const LOG_MARGIN: f64 = 1e-9;
 /// Largest σ whose tail is summed: about a millisecond.
 const SUMMED_MAX: f64 = 1e4;
 
+/// By bisection: sixty halvings leave less than a float can hold.
+pub(super) fn normal_quantile(alpha: f64) -> f64 {
+    let (mut low, mut high) = (0.0, 40.0);
+    for _ in 0..60 {
+        let middle = f64::midpoint(low, high);
+        let beyond = libm::erfc(middle / std::f64::consts::SQRT_2) > alpha;
+        (low, high) = if beyond { (middle, high) } else { (low, middle) };
+    }
+    high
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn normal_quantiles_are_the_published_ones() {
+        for (alpha, expected) in
+            [(0.5, 0.674_490), (0.1, 1.644_854), (0.05, 1.959_964), (0.01, 2.575_829)]
+        {
+            assert!((normal_quantile(alpha) - expected).abs() < 1e-6, "{alpha}");
+        }
+    }
 
     fn gaussian(numerator: u64, log2_denominator: u8) -> Noise {
         Noise::from(Scale { numerator, log2_denominator })

@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use crate::error::{Code, Rejection};
 use crate::privacy::range::Range;
 
 /// `graunt_grid(x)`: the integer `round(clamp(x) · 10^decimals)`; null and NaN stay null.
@@ -36,6 +37,23 @@ pub(crate) fn to_grid(value: Expr, range: Range) -> Option<Expr> {
     let name = format!("{GRID}_{lower}_{upper}_{decimals}");
     let function = ToGrid { name, lower, upper, decimals, signature };
     Some(ScalarUDF::new_from_impl(function).call(vec![value]))
+}
+
+/// Puts `argument` on the grid of its public range so that it can be summed exactly; with the
+/// number of steps that make one.
+///
+/// # Errors
+/// `R-UNBOUNDED` without a range that fits a grid.
+pub(crate) fn on_grid(argument: &Expr, range: Option<Range>) -> Result<(Expr, f64), Rejection> {
+    let shown = argument.schema_name().to_string();
+    let grid = range.and_then(|range| {
+        Some((to_grid(argument.clone(), range)?, 10f64.powi(i32::from(range.decimals))))
+    });
+    grid.ok_or_else(|| {
+        let reason = format!("{shown} is summed without public bounds");
+        Rejection::new(Code::Unbounded, reason)
+            .hint(format!("bound it: WHERE {shown} BETWEEN low AND high"))
+    })
 }
 
 impl ScalarUDFImpl for ToGrid {

@@ -16,7 +16,7 @@ use datafusion::logical_expr::{
 
 use crate::error::{Code, Rejection};
 use crate::privacy::facts::Facts;
-use crate::privacy::grid::to_grid;
+use crate::privacy::grid::on_grid;
 use crate::privacy::range::{PRODUCT_DECIMALS, Range};
 use crate::privacy::relation::{Analysis, Kind, Relation, column_of, named, unplanned};
 
@@ -182,18 +182,6 @@ fn filtered(of: Expr, filter: Option<Box<Expr>>) -> Expr {
         }
         other => other,
     }
-}
-
-fn on_grid(argument: &Expr, range: Option<Range>) -> Result<(Expr, f64), Rejection> {
-    let shown = argument.schema_name().to_string();
-    let grid = range.and_then(|range| {
-        Some((to_grid(argument.clone(), range)?, 10f64.powi(i32::from(range.decimals))))
-    });
-    grid.ok_or_else(|| {
-        let reason = format!("{shown} is summed without public bounds");
-        Rejection::new(Code::Unbounded, reason)
-            .hint(format!("bound it: WHERE {shown} BETWEEN low AND high"))
-    })
 }
 
 fn total(range: Option<Range>, rows: u64) -> Option<Range> {

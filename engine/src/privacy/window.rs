@@ -19,7 +19,7 @@ use datafusion::logical_expr::{
 use crate::error::{Code, Rejection};
 use crate::privacy::calendar;
 use crate::privacy::facts::Facts;
-use crate::privacy::grid::to_grid;
+use crate::privacy::grid::on_grid;
 use crate::privacy::range::{PRODUCT_DECIMALS, Range};
 use crate::privacy::relation::{Analysis, Kind, Relation, column_of, named, unplanned};
 use crate::privacy::total::literal;
@@ -145,7 +145,11 @@ impl Step<'_> {
 
     /// SUM and AVG, over integers on the grid of the argument's bounds.
     fn added_up(&mut self, argument: &Expr, integer: bool) -> Result<(Expr, Facts), Rejection> {
-        let (whole, step) = on_grid(argument, &self.of, integer)?;
+        let (whole, step) = if integer {
+            (cast(argument.clone(), DataType::Int64), 1.0)
+        } else {
+            on_grid(argument, self.of.range)?
+        };
         let total = self.add(sum_udaf().into(), vec![whole.clone()]);
         let facts = Facts { nullable: true, constant: self.alone, ..self.kept() };
         if self.fun.name() == "sum" {
@@ -238,22 +242,6 @@ fn is_constant(expr: &Expr) -> bool {
         Expr::Negative(inner) => is_constant(inner),
         _ => false,
     }
-}
-
-/// The argument as integers, and how many of them make one.
-fn on_grid(argument: &Expr, of: &Facts, integer: bool) -> Result<(Expr, f64), Rejection> {
-    if integer {
-        return Ok((cast(argument.clone(), DataType::Int64), 1.0));
-    }
-    let shown = argument.schema_name().to_string();
-    let grid = of.range.and_then(|range| {
-        Some((to_grid(argument.clone(), range)?, 10f64.powi(i32::from(range.decimals))))
-    });
-    grid.ok_or_else(|| {
-        let reason = format!("{shown} is summed without public bounds");
-        Rejection::new(Code::Unbounded, reason)
-            .hint(format!("bound it: WHERE {shown} BETWEEN low AND high"))
-    })
 }
 
 /// Furthest row that a window may look at.
