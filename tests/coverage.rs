@@ -5,8 +5,8 @@
 //! With the 250 runs that are the default the band is 90.6 to 99.4 %, and what is claimed to be at
 //! least 94 % may be 90.3 %.
 //!
-//! Nothing is cut off here: there is one row per person. What bounds that were chosen privately cut
-//! off is known to the engine as an estimate only, and nothing is claimed of it.
+//! Nothing is cut off here: there is one row per person. The engine's tests of accuracy are about
+//! what bounds that were chosen privately cut off.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -84,7 +84,7 @@ fn bound(boundary: &Boundary, column: usize, noisy: &NoisyAggregates, label: &st
             let cut = chosen.cut / step;
             format!(
                 "{label}: one person's totals over groups have a norm of at most {norm}, chosen \
-                 privately; it cuts off some {cut:.1} per group"
+                 privately; it cuts off at most {cut:.1} of all groups together"
             )
         }
         (Bound::Linked { anchor, .. }, _) => {

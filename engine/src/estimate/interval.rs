@@ -5,7 +5,9 @@
 //! computed from noisy cells, the law of `f(y − Z)` is simulated and its quantiles are taken; for
 //! linear `f` that is the same interval, for ratios it is Fieller's in all but name.
 //!
-//! Intervals are for the bounded records: rows beyond a person's bounds are outside of them.
+//! Intervals are for the bounded records: rows beyond bounds that the query gave are outside of
+//! them. Where a bound was chosen privately, what it cuts off at most is within the intervals of
+//! plain counts and sums.
 //!
 //! # Source
 //! Casella and Berger, Statistical Inference, section 9.2 (pivotal quantities).
@@ -100,12 +102,14 @@ impl Intervals<'_> {
         let values = cells.batch.column_by_name(&source.name.name).ok_or_else(missing)?;
         let values = cast(values, &DataType::Float64)?;
         let values = values.as_primitive::<Float64Type>();
+        let whole = cells.whole(values);
         let bound = |row| {
             let cell = self.cell(source.boundary, row)?;
             let spread = cells.spreads[source.column][cell];
-            let summed = cells.summed[cell] as f64;
             let half = if (spread - 1.0).abs() > 1e-12 { many * spread } else { single };
-            let (value, half, cut) = (values.value(cell), half / step, cut * summed / step);
+            let (value, half) = (values.value(cell), half / step);
+            // What was cut off, where it can be told best: in proportion to what was not.
+            let cut = cut / step * ((value.abs() + half) / whole).min(1.0);
             let lower = if contribution.lower < 0 { value - half - cut } else { value - half };
             Some(Bound { lower: lower.max(floor), upper: (value + half + cut).max(floor) })
         };

@@ -106,6 +106,13 @@ impl Cells {
         }
     }
 
+    /// The sum of a column's absolute values over the finest cells.
+    pub(crate) fn whole(&self, values: &Float64Array) -> f64 {
+        let finest = self.summed.iter().min();
+        let rows = self.summed.iter().zip(values.values());
+        rows.filter(|(summed, _)| Some(*summed) == finest).map(|(_, value)| value.abs()).sum()
+    }
+
     /// Leaves out cells of margins whose number of persons may be below `least`: those that are
     /// not above it with 95 % confidence.
     fn without_small(self, persons: &Margin, least: u64) -> Result<Self, DataFusionError> {

@@ -18,8 +18,8 @@ pub(super) fn choose_groups(rungs: &[u64], profile: &[i128], spread: f64) -> usi
     (0..rungs.len()).find(|kept| lost(*kept) * LOST_MAX <= all).unwrap_or(rungs.len() - 1)
 }
 
-/// The norm under which noise and what is cut off are least together, and what it cuts off a cell
-/// on average.
+/// The norm under which noise and what is cut off are least together, and what it cuts off of all
+/// cells together, at most, with 97.5 % confidence.
 ///
 /// `noises` are the standard deviations of the noise under each norm. Persons beyond the last clear
 /// rung may hide in the noise of the profile: as many as one standard deviation of it are taken to
@@ -47,7 +47,24 @@ pub(super) fn choose_norm(
     let error = |rung: usize| noises[rung].powi(2) + cut(rung).powi(2);
     let best = (0..norms.len()).min_by(|a, b| error(*a).total_cmp(&error(*b)));
     let best = best.unwrap_or(norms.len().saturating_sub(1));
-    (best, cut(best))
+    (best, cut_at_most(best, norms, profile, spread))
+}
+
+/// What persons above the norm `kept` are above it, all together, at most: each is taken to be at
+/// the upper end of its rung, and the noise of the profile to have hidden some. Beyond the last
+/// clear rung, where nothing is seen for noise, twice its spread may be hidden in the next rung,
+/// and half as many in each further one: a tail that falls with the square of the norm.
+fn cut_at_most(kept: usize, norms: &[u64], profile: &[i128], spread: f64) -> f64 {
+    let above = |rung: usize| norms[rung].saturating_sub(norms[kept]) as f64;
+    let clear = last_clear(profile, spread);
+    let seen: f64 = (kept..=clear).map(|rung| above(rung) * profile[rung] as f64).sum();
+    let missed = (kept..=clear).map(|rung| above(rung).powi(2)).sum::<f64>().sqrt() * spread;
+    let mut persons = 4.0 * spread;
+    let unseen = (clear + 1..norms.len()).map(|rung| {
+        persons /= 2.0;
+        persons * above(rung)
+    });
+    unseen.sum::<f64>() + (seen + NORMAL_975 * missed).max(0.0)
 }
 
 /// The counts up to the last rung that has clearly more persons than noise makes seem; none below
@@ -116,6 +133,9 @@ const CLEAR: f64 = 4.5;
 /// The same for a run of rungs, of which there are some hundreds.
 const CLEAR_RUN: f64 = 4.0;
 
+/// The normal quantile that one in forty is above.
+const NORMAL_975: f64 = 1.96;
+
 /// How many rungs beyond the last clear one persons may hide: the norm grows by the root of two
 /// with each.
 const HIDDEN_RUNGS: usize = 3;
@@ -144,12 +164,12 @@ mod tests {
         let profile = [1_000, 5_000, 20_000, 20_000, 2_000, 6, 0];
         let (rung, cut) = choose_norm(&norms, &profile, 1.0, &noises, 10);
         assert_eq!(norms[rung], 16);
-        // 6 persons who are 8 above 16 on average, and one who may hide 48 above it, over 10 cells.
-        assert!((cut - 9.6).abs() < 1e-9, "{cut}");
+        // 6 persons who are at most 16 above 16, of whom noise may hide 1.96, and 2 at 64.
+        assert!((cut - (6.0 + 1.96) * 16.0 - 2.0 * 48.0).abs() < 1e-9, "{cut}");
         // With little noise nothing is cut off.
         let quiet: Vec<f64> = norms.iter().map(|n| *n as f64 * 0.001).collect();
         let (rung, cut) = choose_norm(&norms, &profile, 1e-3, &quiet, 10);
         assert_eq!(norms[rung], 32);
-        assert!(cut < 0.01, "{cut}");
+        assert!(cut < 0.1, "{cut}");
     }
 }

@@ -49,8 +49,7 @@ pub(crate) struct NoisyAggregates {
     pub(crate) margins: Vec<Margin>,
     /// One vector per quantile.
     pub(crate) quantiles: Vec<Vec<Drawn>>,
-    /// What was chosen privately, per column: its bound, and what it is thought to cut off a cell
-    /// on average, in steps of the grid.
+    /// What was chosen privately, per column.
     pub(crate) bounds: Vec<Option<Chosen>>,
     /// Most groups of a person that count.
     pub(crate) groups: u64,
@@ -63,7 +62,7 @@ pub(crate) struct NoisyAggregates {
 pub(crate) struct Chosen {
     /// The L2 norm of a person's totals over groups, in steps of the grid.
     pub(crate) norm: u64,
-    /// An estimate of what it cuts off a cell on average, in steps of the grid.
+    /// What it cuts off of all cells together at most, with 97.5 % confidence, in steps of the grid.
     pub(crate) cut: f64,
 }
 

@@ -157,3 +157,41 @@ fn counts_and_sums_under_bounds_of_our_choice_are_off_by_a_percent_in_a_million_
         assert!(median <= allowed, "{median} is more than {allowed}");
     }
 }
+
+/// Few persons at small ε, where bounds that are chosen privately cut off the most.
+#[test]
+fn intervals_hold_what_bounds_of_our_choice_cut_off() {
+    let runs = number("GRAUNT_CUT_RUNS", 40);
+    let visits = visits(2_000);
+    let world = world(&[vec![table(&visits)]], 1);
+    let ask = |text: &str, columns: [usize; 2]| {
+        let query = Query {
+            text: text.to_owned(),
+            epsilon: 0.25,
+            delta: 1e-6,
+            bounds: ContributionBounds::default(),
+        };
+        let mut hits = [0; 2];
+        let mut rows = 0;
+        for _ in 0..runs {
+            let answer = block_on(world.engine.answer(&query)).unwrap();
+            for row in 0..answer.len() {
+                let of = |visit: &&Visit| columns[0] == 0 || visit.2 == answer.text(row, 0);
+                let mine: Vec<&Visit> = visits.iter().filter(of).collect();
+                let sum = mine.iter().map(|visit| visit.3 as f64 / 100.0).sum::<f64>();
+                rows += 1;
+                for (i, truth) in [mine.len() as f64, sum].into_iter().enumerate() {
+                    let interval = answer.interval(row, columns[i]).unwrap();
+                    hits[i] += u32::from(interval.lower <= truth && truth <= interval.upper);
+                }
+            }
+        }
+        hits.map(|hits| f64::from(hits) / f64::from(rows.max(1)))
+    };
+    let one = ask("SELECT COUNT(*), SUM(cost) FROM visit", [0, 1]);
+    let two = ask("SELECT sex, COUNT(*), SUM(cost) FROM visit GROUP BY sex", [1, 2]);
+    eprintln!("{one:?} in one cell, {two:?} in two");
+    // 95 % but for four standard deviations of so many runs.
+    let least = 0.95 - 4.0 * (0.0475 / f64::from(runs)).sqrt();
+    assert!(one.iter().chain(&two).all(|share| *share >= least), "{one:?}, {two:?}");
+}
