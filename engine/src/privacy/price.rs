@@ -65,8 +65,8 @@ impl BoundaryPrice {
 /// Prices a plan at (ε, δ).
 ///
 /// The whole ρ that (ε, δ) allows is split over the noisy columns, quantiles and private choices
-/// by their weights. Where keys are not declared, half of δ pays for choosing them and half for
-/// the conversion.
+/// by their weights. Where keys are not declared, an eighth of δ pays for choosing them and the
+/// rest for the conversion.
 ///
 /// # Errors
 /// `R-EPSILON` if ε or δ is out of range or too small for the plan.
@@ -79,7 +79,7 @@ pub(crate) fn price(plan: PrivatePlan, epsilon: f64, delta: f64) -> Result<Price
         return Ok(PricedPlan { plan, prices, reserved, cost, asked });
     }
     let unknown = plan.boundaries.iter().filter(|b| !b.is_declared).count() as u64;
-    let spent_on_keys = if unknown > 0 { delta / 2.0 } else { 0.0 };
+    let spent_on_keys = if unknown > 0 { delta * KEYS_SHARE } else { 0.0 };
     let rho = noise::rho_within(epsilon, delta - spent_on_keys)?;
     let for_keys = Delta::from_atto(atto(spent_on_keys).checked_div(unknown).unwrap_or(0));
     let mut prices = Vec::with_capacity(plan.boundaries.len());
@@ -396,6 +396,10 @@ pub(crate) fn quantile_range(rank: Rank) -> u64 {
 
 /// What a private choice of a bound gets, of what is spent under that bound.
 const CHOICE_SHARE: f64 = 0.1;
+
+/// The share of δ that pays for choosing keys. A threshold grows with the root of its logarithm
+/// only, so a small share costs little, and lets an account's own δ last.
+const KEYS_SHARE: f64 = 0.125;
 
 const GAUSSIAN: &[Family] = &[Family::Gaussian];
 

@@ -6,6 +6,7 @@ mod admitted;
 mod attack;
 mod attacks_named;
 mod audit_statistics;
+mod budget;
 mod canary;
 mod epidemiology;
 mod fixture;
