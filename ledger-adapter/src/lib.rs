@@ -44,6 +44,7 @@ pub mod canonical;
 pub mod charge;
 #[cfg(test)]
 mod conformance;
+pub mod cosignature;
 pub mod cost;
 pub mod digest;
 mod durable;

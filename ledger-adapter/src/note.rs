@@ -7,7 +7,7 @@
 //!
 //! — example.org/graunt Az3…=  4 bytes of key id and the Ed25519 signature, base64
 //! ```
-//! Signatures of other keys may follow and are passed over. Extension lines are refused.
+//! Signatures of other keys may follow; see [`crate::cosignature`]. Extension lines are refused.
 //!
 //! # Source
 //! C2SP signed-note v1.0.0 (note, verifier key) and tlog-checkpoint v1.0.0.
@@ -39,18 +39,21 @@ impl Checkpoint {
     pub fn sign(&self, signer: &Signer) -> String {
         let text = self.text();
         let key = VerifierKey { name: self.origin.clone(), key: signer.public() };
-        let mut signature = key.id().to_vec();
-        signature.extend(signer.sign(text.as_bytes()));
-        format!("{text}\n{DASH}{} {}\n", self.origin, STANDARD.encode(signature))
+        let signature = signer.sign(text.as_bytes()).to_vec();
+        let line = SignatureLine { name: self.origin.clone(), id: key.id(), signature };
+        Note { text, signatures: vec![line] }.to_string()
     }
 
     /// The three lines that are signed.
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         format!("{}\n{}\n{}\n", self.origin, self.size, STANDARD.encode(self.root.as_bytes()))
     }
 
     /// Reads the three lines, and accepts nothing but their one spelling.
-    fn parse(text: &str) -> Result<Self, LedgerError> {
+    ///
+    /// # Errors
+    /// [`LedgerError::Malformed`].
+    pub fn parse(text: &str) -> Result<Self, LedgerError> {
         let mut lines = text.lines();
         let (Some(origin), Some(size), Some(root), None) =
             (lines.next(), lines.next(), lines.next(), lines.next())
@@ -80,25 +83,142 @@ pub fn check_origin(origin: &str) -> Result<(), LedgerError> {
     }
 }
 
-/// The public key of a log, under the log's name: `<origin>+<key id>+<base64>`.
+/// A note: text, and who signed it. Reading one verifies nothing.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct VerifierKey {
+pub struct Note {
+    text: String,
+    signatures: Vec<SignatureLine>,
+}
+
+/// One signature of a note.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SignatureLine {
+    pub(crate) name: String,
+    pub(crate) id: [u8; 4],
+    pub(crate) signature: Vec<u8>,
+}
+
+impl Note {
+    /// Reads a note, and accepts nothing but its one spelling.
+    ///
+    /// # Errors
+    /// [`LedgerError::Malformed`] if it is none, or has no signature, more than
+    /// [`SIGNATURES_MAX`], or two of one key.
+    pub fn parse(note: &str) -> Result<Self, LedgerError> {
+        if note.len() > NOTE_BYTES_MAX {
+            return Err(malformed("too long"));
+        }
+        if note.bytes().any(|byte| byte < b' ' && byte != b'\n') {
+            return Err(malformed("a control character"));
+        }
+        let (head, lines) = note.rsplit_once("\n\n").ok_or_else(|| malformed("no signatures"))?;
+        let lines = lines.strip_suffix('\n').ok_or_else(|| malformed("its end is cut"))?;
+        let mut read = Self { text: note[..=head.len()].to_owned(), signatures: Vec::new() };
+        for line in lines.split('\n') {
+            read.add(SignatureLine::parse(line)?)?;
+        }
+        Ok(read)
+    }
+
+    /// What is signed.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The signatures, in the order of the note.
+    pub fn signatures(&self) -> &[SignatureLine] {
+        &self.signatures
+    }
+
+    /// Reads the text as a checkpoint; nothing is verified by that.
+    ///
+    /// # Errors
+    /// [`LedgerError::Malformed`].
+    pub fn checkpoint(&self) -> Result<Checkpoint, LedgerError> {
+        Checkpoint::parse(&self.text)
+    }
+
+    /// Adds a signature at the end.
+    ///
+    /// # Errors
+    /// [`LedgerError::Malformed`] if there is one of this key, or no room for another.
+    pub fn add(&mut self, line: SignatureLine) -> Result<(), LedgerError> {
+        if self.signatures.iter().any(|found| found.is_of(&line.name, line.id)) {
+            return Err(malformed("two signatures of one key"));
+        }
+        if self.signatures.len() == SIGNATURES_MAX {
+            return Err(malformed("too many signatures"));
+        }
+        self.signatures.push(line);
+        Ok(())
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.text)?;
+        self.signatures.iter().try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
+impl SignatureLine {
+    /// Reads a line, without its newline.
+    ///
+    /// # Errors
+    /// [`LedgerError::Malformed`].
+    pub fn parse(line: &str) -> Result<Self, LedgerError> {
+        let bad = || malformed("a signature line is not one");
+        let (name, signature) =
+            line.strip_prefix(DASH).and_then(|line| line.split_once(' ')).ok_or_else(bad)?;
+        if name.is_empty() || name.contains(|letter: char| letter.is_whitespace() || letter == '+')
+        {
+            return Err(bad());
+        }
+        let signature = STANDARD.decode(signature);
+        let signature = signature.map_err(|_| malformed("a signature is not base64"))?;
+        let (id, signature) = signature.split_first_chunk::<4>().ok_or_else(bad)?;
+        if signature.is_empty() {
+            return Err(bad());
+        }
+        Ok(Self { name: name.to_owned(), id: *id, signature: signature.to_vec() })
+    }
+
+    /// Whether it says that it is of the key of this name and id.
+    pub(crate) fn is_of(&self, name: &str, id: [u8; 4]) -> bool {
+        self.name == name && self.id == id
+    }
+}
+
+impl fmt::Display for SignatureLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = [&self.id, self.signature.as_slice()].concat();
+        write!(f, "{DASH}{} {}", self.name, STANDARD.encode(bytes))
+    }
+}
+
+/// The public key of a log, under the log's name.
+pub type VerifierKey = NoteKey<ED25519>;
+
+/// A public key with the name under which it signs notes: `<name>+<key id>+<base64>`. `TYPE` says
+/// what its signatures are of.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NoteKey<const TYPE: u8> {
     name: String,
     key: PublicKey,
 }
 
-impl VerifierKey {
+impl<const TYPE: u8> NoteKey<TYPE> {
     /// Names a key.
     ///
     /// # Errors
-    /// [`LedgerError::Malformed`] if the name is not an origin.
-    pub fn new(origin: &str, key: PublicKey) -> Result<Self, LedgerError> {
-        check_origin(origin)?;
-        Ok(Self { name: origin.to_owned(), key })
+    /// [`LedgerError::Malformed`] if the name is not one; see [`check_origin`].
+    pub fn new(name: &str, key: PublicKey) -> Result<Self, LedgerError> {
+        check_origin(name)?;
+        Ok(Self { name: name.to_owned(), key })
     }
 
-    /// Name of the log.
-    pub fn origin(&self) -> &str {
+    /// The name.
+    pub fn name(&self) -> &str {
         &self.name
     }
 
@@ -107,12 +227,25 @@ impl VerifierKey {
         self.key
     }
 
-    /// First four bytes of SHA-256 of name, newline, algorithm and key.
+    /// First four bytes of SHA-256 of name, newline, type and key.
     pub fn id(&self) -> [u8; 4] {
-        let hash = Sha256::new().chain_update(&self.name).chain_update([b'\n', ED25519]);
+        let hash = Sha256::new().chain_update(&self.name).chain_update([b'\n', TYPE]);
         let hash: [u8; 32] = hash.chain_update(self.key.as_bytes()).finalize().into();
         let [a, b, c, d, ..] = hash;
         [a, b, c, d]
+    }
+
+    /// The line of a note that says it is of this key; nothing is verified.
+    pub(crate) fn line<'a>(&self, note: &'a Note) -> Option<&'a SignatureLine> {
+        let id = self.id();
+        note.signatures.iter().find(|line| line.is_of(&self.name, id))
+    }
+}
+
+impl VerifierKey {
+    /// Name of the log.
+    pub fn origin(&self) -> &str {
+        &self.name
     }
 
     /// Verifies a note and reads its checkpoint; `place` is where it was found, for the error.
@@ -121,33 +254,20 @@ impl VerifierKey {
     /// [`LedgerError::Malformed`] if it is not a note, [`Untrusted::Signer`] if this key did not
     /// sign it or its origin is another, [`Untrusted::Signature`] if the signature is wrong.
     pub fn open(&self, note: &str, place: &str) -> Result<Checkpoint, LedgerError> {
+        self.verify(&Note::parse(note)?, place)
+    }
+
+    /// As [`VerifierKey::open`], of a note that was read.
+    ///
+    /// # Errors
+    /// As [`VerifierKey::open`].
+    pub fn verify(&self, note: &Note, place: &str) -> Result<Checkpoint, LedgerError> {
         let untrusted = |fault| LedgerError::Untrusted { place: place.to_owned(), fault };
-        let (head, signatures) =
-            note.split_once("\n\n").ok_or_else(|| malformed("no signatures"))?;
-        let text = &note[..=head.len()];
-        let signatures =
-            signatures.strip_suffix('\n').ok_or_else(|| malformed("its end is cut"))?;
-        let mut found = None;
-        for line in signatures.split('\n') {
-            let (name, signature) = line
-                .strip_prefix(DASH)
-                .and_then(|line| line.split_once(' '))
-                .ok_or_else(|| malformed("a signature line is not one"))?;
-            let signature = STANDARD.decode(signature);
-            let signature = signature.map_err(|_| malformed("a signature is not base64"))?;
-            if let Some((id, signature)) = signature.split_first_chunk::<4>()
-                && name == self.name
-                && *id == self.id()
-            {
-                found = Some(signature.to_vec());
-                break;
-            }
-        }
-        let signature = found.ok_or_else(|| untrusted(Untrusted::Signer))?;
-        if !self.key.verify(text.as_bytes(), &signature) {
+        let line = self.line(note).ok_or_else(|| untrusted(Untrusted::Signer))?;
+        if !self.key.verify(note.text.as_bytes(), &line.signature) {
             return Err(untrusted(Untrusted::Signature));
         }
-        let checkpoint = Checkpoint::parse(text)?;
+        let checkpoint = note.checkpoint()?;
         if checkpoint.origin == self.name {
             Ok(checkpoint)
         } else {
@@ -156,16 +276,16 @@ impl VerifierKey {
     }
 }
 
-impl fmt::Display for VerifierKey {
+impl<const TYPE: u8> fmt::Display for NoteKey<TYPE> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = u32::from_be_bytes(self.id());
-        let mut key = vec![ED25519];
+        let mut key = vec![TYPE];
         key.extend(self.key.as_bytes());
         write!(f, "{}+{id:08x}+{}", self.name, STANDARD.encode(key))
     }
 }
 
-impl FromStr for VerifierKey {
+impl<const TYPE: u8> FromStr for NoteKey<TYPE> {
     type Err = LedgerError;
 
     fn from_str(text: &str) -> Result<Self, LedgerError> {
@@ -178,7 +298,11 @@ impl FromStr for VerifierKey {
             return Err(bad("not three parts"));
         };
         let key = STANDARD.decode(key).map_err(|_| bad("not base64"))?;
-        let Some((&ED25519, key)) = key.split_first() else { return Err(bad("not Ed25519")) };
+        let key = match key.split_first() {
+            Some((found, key)) if *found == TYPE => key,
+            Some((found, _)) => return Err(bad(&format!("of type {found} instead of {TYPE}"))),
+            None => return Err(bad("empty")),
+        };
         let key = key.try_into().map_err(|_| bad("not 32 bytes"))?;
         let read = Self::new(name, PublicKey::from_bytes(key)?)?;
         // The key id follows from the rest, so one comparison checks it.
@@ -190,7 +314,13 @@ fn malformed(detail: &str) -> LedgerError {
     LedgerError::Malformed { what: "checkpoint", detail: detail.to_owned() }
 }
 
-/// Algorithm number of Ed25519 in a verifier key.
+/// Most signatures of a note.
+pub const SIGNATURES_MAX: usize = 64;
+
+/// Longest note in bytes.
+pub const NOTE_BYTES_MAX: usize = 65_536;
+
+/// Type of keys that sign the text of a note with Ed25519.
 const ED25519: u8 = 1;
 
 /// Begins a signature line.
