@@ -81,6 +81,13 @@ pub enum LedgerError {
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]
     Entropy,
+    /// Too few witnesses cosigned the log as it is. Whatever was recorded stands and counts as
+    /// spent; the same call succeeds once they do.
+    #[error("too few witnesses cosigned; what is recorded stands, so ask again: {detail}")]
+    Unwitnessed {
+        /// What each of the others said.
+        detail: String,
+    },
 }
 
 /// Why an extract may not be queried.
@@ -159,6 +166,12 @@ pub enum Untrusted {
         /// Index of the entry.
         index: u64,
     },
+    /// Fewer cosignatures than the policy asks for.
+    #[error("the policy asks for more than its cosignatures of {has} witnesses")]
+    Quorum {
+        /// Witnesses of the policy that cosigned.
+        has: usize,
+    },
     /// Two statements that should agree do not.
     #[error("{0}")]
     Disagrees(&'static str),
@@ -167,6 +180,6 @@ pub enum Untrusted {
 impl LedgerError {
     /// Whether the same call may succeed later without anyone doing anything.
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Store { .. } | Self::Entropy)
+        matches!(self, Self::Store { .. } | Self::Entropy | Self::Unwitnessed { .. })
     }
 }

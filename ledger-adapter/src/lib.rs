@@ -57,6 +57,7 @@ pub mod log;
 pub mod manifest;
 pub mod memory;
 pub mod note;
+pub mod policy;
 pub mod proof;
 pub mod receipt;
 pub mod registry;
