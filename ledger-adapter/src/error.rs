@@ -81,6 +81,22 @@ pub enum LedgerError {
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]
     Entropy,
+    /// A server could not be asked, or did not answer in time.
+    #[error("{url} does not answer")]
+    Unreachable {
+        /// Its address.
+        url: String,
+        /// What happened.
+        source: io::Error,
+    },
+    /// A server refused.
+    #[error("{url} answered with status {status}")]
+    Answered {
+        /// Its address.
+        url: String,
+        /// Status of its answer.
+        status: u16,
+    },
     /// Too few witnesses cosigned the log as it is. Whatever was recorded stands and counts as
     /// spent; the same call succeeds once they do.
     #[error("too few witnesses cosigned; what is recorded stands, so ask again: {detail}")]
@@ -180,6 +196,12 @@ pub enum Untrusted {
 impl LedgerError {
     /// Whether the same call may succeed later without anyone doing anything.
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Store { .. } | Self::Entropy | Self::Unwitnessed { .. })
+        matches!(
+            self,
+            Self::Store { .. }
+                | Self::Entropy
+                | Self::Unreachable { .. }
+                | Self::Unwitnessed { .. }
+        )
     }
 }

@@ -54,6 +54,8 @@ pub mod keys;
 pub mod leaves;
 pub mod ledger;
 pub mod log;
+#[cfg(test)]
+mod loopback;
 pub mod manifest;
 pub mod memory;
 pub mod note;
@@ -64,3 +66,5 @@ pub mod registry;
 pub mod statement;
 mod store;
 pub mod tree;
+mod web;
+pub mod witnessing;
