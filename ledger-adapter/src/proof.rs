@@ -9,6 +9,7 @@ use crate::digest::Digest;
 use crate::entry::Entry;
 use crate::error::{LedgerError, Untrusted};
 use crate::note::{Checkpoint, VerifierKey};
+use crate::policy::{Approved, Policy};
 use crate::tree::{self, Tree};
 
 /// Entries of one log under one checkpoint.
@@ -60,6 +61,15 @@ impl LogProof {
             Ok((proved.index, Entry::decode(proved.entry.as_bytes())?))
         };
         self.entries.iter().map(verify).collect()
+    }
+
+    /// Verifies that enough witnesses of a policy cosigned the checkpoint; who, and when. The
+    /// entries under it are for [`LogProof::verify`].
+    ///
+    /// # Errors
+    /// As [`Policy::verify`].
+    pub fn verify_quorum(&self, policy: &Policy) -> Result<Approved, LedgerError> {
+        policy.verify(&self.checkpoint, Some(&self.vkey.parse()?), "log proof")
     }
 
     /// Proves entries, given as index and exact bytes, under the note of the whole tree.

@@ -17,13 +17,15 @@ use crate::durable;
 use crate::entry::Entry;
 use crate::error::{LedgerError, Untrusted};
 use crate::keys::Signer;
+use crate::log::Watch;
 use crate::log::replica::{Replica, Tail};
 use crate::log::wal::{self, Ending, Wal};
-use crate::log::witness::Witness;
+use crate::log::witness::{self, Witness};
 use crate::note::{Checkpoint, VerifierKey};
 use crate::proof::{LogProof, past_the_end};
 use crate::store::Decided;
 use crate::tree::leaf_hash;
+use crate::witnessing::Cosigners;
 
 /// What one process knows of a log directory.
 #[derive(Debug)]
@@ -32,10 +34,11 @@ pub(super) struct Core {
     signer: Signer,
     key: VerifierKey,
     witness: Option<Witness>,
+    cosigners: Option<Cosigners>,
     lock: Arc<File>,
     pub(super) wal: Wal,
     replica: Replica,
-    /// The last checkpoint that this process saw signed and witnessed, and its note.
+    /// The last checkpoint that this process saw signed and witnessed, and its note, cosigned.
     head: Option<(Checkpoint, String)>,
     /// Something failed, so memory may run ahead of the disk: read everything again first.
     is_stale: bool,
@@ -49,7 +52,7 @@ impl Core {
         directory: &Path,
         origin: &str,
         signer: Signer,
-        witness: Option<PathBuf>,
+        watch: Watch,
     ) -> Result<Self, LedgerError> {
         let key = VerifierKey::new(origin, signer.public())?;
         durable::create_directory(directory)?;
@@ -68,12 +71,15 @@ impl Core {
             let fault = Untrusted::Truncated { signed: signed.size, found: 0 };
             return Err(untrusted(&wal_path, fault));
         }
-        if let Some(path) = &witness {
+        if let Some(path) = &watch.file {
             Witness::new(path.clone(), key.clone()).refuse_shorter(0)?;
         }
         let replica = Replica::new();
         let root = replica.tree.root();
         let note = Checkpoint { origin: origin.to_owned(), size: 0, root }.sign(&signer);
+        if let Some(cosigners) = &watch.cosigners {
+            cosigners.gather(&note, &key, &replica.tree)?;
+        }
         let temporary = durable::beside(&checkpoint_path, ".tmp");
         durable::replace_through(&temporary, &checkpoint_path, note.as_bytes(), durable::PUBLIC)?;
         // The file of entries comes last: without it there is no log, and creating can be repeated.
@@ -81,14 +87,14 @@ impl Core {
             return Err(exists);
         }
         drop(lock);
-        Self::open(directory, signer, witness)
+        Self::open(directory, signer, watch)
     }
 
     /// Opens a directory, and recovers what a crash left.
     pub(super) fn open(
         directory: &Path,
         signer: Signer,
-        witness: Option<PathBuf>,
+        watch: Watch,
     ) -> Result<Self, LedgerError> {
         let checkpoint_path = directory.join(CHECKPOINT);
         let (note, key) = match durable::read(&checkpoint_path)? {
@@ -105,11 +111,12 @@ impl Core {
         }
         let wal_path = directory.join(WAL);
         let (Some(key), true) = (key, wal_path.exists()) else {
-            return Err(gone(directory, &signer, witness.as_deref())?);
+            return Err(gone(directory, &signer, watch.file.as_deref())?);
         };
         let mut core = Self {
             directory: directory.to_owned(),
-            witness: witness.map(|path| Witness::new(path, key.clone())),
+            witness: watch.file.map(|path| Witness::new(path, key.clone())),
+            cosigners: watch.cosigners,
             signer,
             key,
             lock: Self::lock_of(directory)?,
@@ -193,6 +200,8 @@ impl Core {
         };
         if let Err(error) = &done {
             self.is_poisoned = durable::is_failed_fsync(error);
+            // Witnesses are asked last: by then everything in memory is on disk, and signed.
+            self.is_stale &= !matches!(error, LedgerError::Unwitnessed { .. });
         }
         let unlocked = lock.unlock().map_err(durable::failed(&self.directory, "unlock"));
         let done = done?;
@@ -235,8 +244,7 @@ impl Core {
         if signed.size < self.replica.tree.len() {
             return self.sign();
         }
-        self.show(&note)?;
-        self.head = Some((signed, note));
+        self.head = Some((signed, self.show(&note)?));
         Ok(())
     }
 
@@ -318,13 +326,26 @@ impl Core {
         let path = self.directory.join(CHECKPOINT);
         let temporary = durable::beside(&path, ".tmp");
         durable::replace_through(&temporary, &path, note.as_bytes(), durable::PUBLIC)?;
-        self.show(&note)?;
-        self.head = Some((checkpoint, note));
+        self.head = Some((checkpoint, self.show(&note)?));
         Ok(())
     }
 
-    fn show(&self, note: &str) -> Result<(), LedgerError> {
-        self.witness.as_ref().map_or(Ok(()), |witness| witness.advance(note, &self.replica.tree))
+    /// Shows the note to the witness file and to the cosigners, and gives it as they signed it.
+    fn show(&self, note: &str) -> Result<String, LedgerError> {
+        let tree = &self.replica.tree;
+        self.witness.as_ref().map_or(Ok(()), |witness| witness.advance(note, tree))?;
+        let Some(cosigners) = &self.cosigners else { return Ok(note.to_owned()) };
+        let path = self.directory.join(COSIGNED);
+        // Opened anew, a log asks: its directory may be an older copy, with all that was gathered.
+        if self.head.is_some()
+            && let Some(kept) = witness::kept(&path, note, cosigners, &self.key)?
+        {
+            return Ok(kept);
+        }
+        let cosigned = cosigners.gather(note, &self.key, tree)?;
+        let temporary = durable::beside(&path, ".tmp");
+        durable::replace_through(&temporary, &path, cosigned.as_bytes(), durable::PUBLIC)?;
+        Ok(cosigned)
     }
 
     /// Exact bytes of an entry, read again and compared with the tree.
@@ -384,6 +405,9 @@ pub(super) const WAL: &str = "entries.wal";
 
 /// The last signed checkpoint.
 pub(super) const CHECKPOINT: &str = "checkpoint";
+
+/// The last checkpoint that enough witnesses cosigned.
+pub(super) const COSIGNED: &str = "cosigned";
 
 /// Locked by whoever reads or writes the other two.
 const LOCK: &str = "lock";

@@ -3,17 +3,18 @@
 //! ```text
 //! entries.wal   what happened, one checksummed frame per entry
 //! checkpoint    signed: how many entries, and the RFC 6962 root over them
+//! cosigned      the same with the cosignatures of witnesses, where a policy asks for them
 //! lock          held by whoever reads or writes the two
 //! ```
-//! A record is acknowledged when its entry and a checkpoint that covers it are on disk, and, with a
-//! witness, when the witness has the checkpoint on disk as well. Several processes may share the
-//! directory of a local file system.
+//! A record is acknowledged when its entry and a checkpoint that covers it are on disk, and, if the
+//! log is watched, when the witness file has the checkpoint and enough witnesses have cosigned it.
+//! If they have not, the record stands and counts as spent, and every call fails until they have.
+//! Several processes may share the directory of a local file system.
 //!
 //! What it detects: every changed, missing or reordered entry below the signed checkpoint, and any
 //! entry that breaks the rules. What it cannot: that the whole directory was replaced by an older
-//! copy, unless a witness file elsewhere remembers more ([`Finality::Local`] against
-//! [`Finality::Witnessed`]); and nothing at all if witness and log are restored together, or the
-//! log's key is stolen.
+//! copy, unless a witness elsewhere remembers more ([`Finality::Local`] against
+//! [`Finality::Witnessed`]); and nothing at all if all witnesses and the log are restored together.
 
 mod commit;
 mod replica;
@@ -37,6 +38,33 @@ use crate::keys::Signer;
 use crate::note::Checkpoint;
 use crate::proof::LogProof;
 use crate::store::{Decided, Store};
+use crate::witnessing::Cosigners;
+
+/// Who watches a log, so that it is not rolled back in silence. Without anyone, its records are
+/// [`Finality::Local`]; with either, they are [`Finality::Witnessed`].
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// A file elsewhere that remembers how far the log has come; it needs no server.
+    pub file: Option<PathBuf>,
+    /// Witnesses that cosign.
+    pub cosigners: Option<Cosigners>,
+}
+
+impl Watch {
+    const fn finality(&self) -> Finality {
+        if self.file.is_some() || self.cosigners.is_some() {
+            Finality::Witnessed
+        } else {
+            Finality::Local
+        }
+    }
+}
+
+impl From<Option<PathBuf>> for Watch {
+    fn from(file: Option<PathBuf>) -> Self {
+        Self { file, cosigners: None }
+    }
+}
 
 /// A [`crate::ledger::Ledger`] in a directory.
 ///
@@ -54,34 +82,37 @@ impl LogLedger {
     /// Makes a new log in `directory`. `origin` names it for good: a domain and a path.
     ///
     /// # Errors
-    /// [`LedgerError::Refused`] if there is a log, [`LedgerError::Untrusted`] if the witness or a
+    /// [`LedgerError::Refused`] if there is a log, [`LedgerError::Untrusted`] if a witness or a
     /// signed checkpoint remembers one that was there, [`LedgerError::Malformed`] for the origin,
-    /// [`LedgerError::Store`].
+    /// [`LedgerError::Unwitnessed`], [`LedgerError::Store`].
     pub fn create(
         directory: &Path,
         origin: &str,
         signer: Signer,
-        witness: Option<PathBuf>,
+        watch: impl Into<Watch>,
     ) -> Result<Self, LedgerError> {
-        let finality = finality_with(witness.as_deref());
-        Self::start(Core::create(directory, origin, signer, witness)?, finality)
+        let watch = watch.into();
+        let finality = watch.finality();
+        Self::start(Core::create(directory, origin, signer, watch)?, finality)
     }
 
     /// Opens a log, reads and verifies all of it, and recovers what a crash left: a torn entry
     /// beyond the signed checkpoint is cut, whole ones beyond it stay, and count as spent. A
-    /// witness that is not there is an error, and not a new one: see [`LogLedger::add_witness`].
+    /// witness file that is not there is an error, and not a new one: see
+    /// [`LogLedger::add_witness`]. Witnesses that cosign are asked about the log as it is.
     ///
     /// # Errors
     /// [`LedgerError::Untrusted`] with one of `Missing`, `Truncated`, `Edited`, `Rule`,
     /// `RolledBack`, `Forked`, `Signer`, `Signature`; [`LedgerError::Malformed`] for a checkpoint
-    /// that is none; [`LedgerError::Store`].
+    /// that is none; [`LedgerError::Unwitnessed`], [`LedgerError::Store`].
     pub fn open(
         directory: &Path,
         signer: Signer,
-        witness: Option<PathBuf>,
+        watch: impl Into<Watch>,
     ) -> Result<Self, LedgerError> {
-        let finality = finality_with(witness.as_deref());
-        Self::start(Core::open(directory, signer, witness)?, finality)
+        let watch = watch.into();
+        let finality = watch.finality();
+        Self::start(Core::open(directory, signer, watch)?, finality)
     }
 
     /// Gives a log that was made without a witness, or lost it, a new one: what the log is now, it
@@ -95,7 +126,7 @@ impl LogLedger {
         signer: Signer,
         witness: PathBuf,
     ) -> Result<(), LedgerError> {
-        Core::open(directory, signer, None)?.add_witness(witness)
+        Core::open(directory, signer, Watch::default())?.add_witness(witness)
     }
 
     /// Reads everything again and verifies it: entries against root, rules, signature, witness.
@@ -244,12 +275,9 @@ fn same(error: &LedgerError) -> LedgerError {
             LedgerError::Malformed { what, detail: detail.clone() }
         }
         LedgerError::Refused { rule } => LedgerError::Refused { rule },
+        LedgerError::Unwitnessed { detail } => LedgerError::Unwitnessed { detail: detail.clone() },
         _ => LedgerError::Poisoned,
     }
-}
-
-const fn finality_with(witness: Option<&Path>) -> Finality {
-    if witness.is_some() { Finality::Witnessed } else { Finality::Local }
 }
 
 /// Most entries of one batch: bounds the wait of the first.

@@ -1,5 +1,7 @@
 //! The log against crashes, tampering, rollback, and other processes.
 
+mod cosigned;
+
 use std::fs;
 
 use tempfile::TempDir;

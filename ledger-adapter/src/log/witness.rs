@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 
 use crate::durable;
 use crate::error::{LedgerError, Untrusted};
-use crate::note::{Checkpoint, VerifierKey};
+use crate::note::{Checkpoint, Note, VerifierKey};
 use crate::tree::{Tree, verify_consistency};
+use crate::witnessing::Cosigners;
 
 /// The witness file, and the log that it watches.
 #[derive(Debug)]
@@ -101,4 +102,20 @@ impl Witness {
     fn untrusted(&self, fault: Untrusted) -> LedgerError {
         LedgerError::Untrusted { place: self.path.display().to_string(), fault }
     }
+}
+
+/// The note with cosignatures that was kept in a file, if it is of the same checkpoint and there
+/// are enough.
+pub(super) fn kept(
+    path: &Path,
+    note: &str,
+    cosigners: &Cosigners,
+    key: &VerifierKey,
+) -> Result<Option<String>, LedgerError> {
+    let kept = durable::read(path)?.and_then(|bytes| String::from_utf8(bytes).ok());
+    let Some(kept) = kept else { return Ok(None) };
+    let checkpoint = Note::parse(note)?.checkpoint()?;
+    // What cannot be believed is not an alarm here: it is gathered again.
+    let approved = cosigners.policy().verify(&kept, Some(key), "cosigned checkpoint");
+    Ok(approved.is_ok_and(|approved| approved.checkpoint == checkpoint).then_some(kept))
 }
