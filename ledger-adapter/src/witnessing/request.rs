@@ -71,5 +71,5 @@ pub(crate) fn hash(line: &str) -> Option<Digest> {
 /// Longest request in bytes.
 pub const REQUEST_BYTES_MAX: usize = NOTE_BYTES_MAX + 64 * (PROOF_LINES_MAX + 1);
 
-/// Most lines of a consistency proof, as the protocol says.
-const PROOF_LINES_MAX: usize = 63;
+/// Most lines of a proof, as the protocol says.
+pub(crate) const PROOF_LINES_MAX: usize = 63;
