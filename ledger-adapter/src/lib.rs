@@ -65,6 +65,7 @@ pub mod receipt;
 pub mod registry;
 pub mod statement;
 mod store;
+pub mod tiles;
 pub mod tlog_proof;
 pub mod tree;
 mod web;

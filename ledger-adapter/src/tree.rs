@@ -113,6 +113,12 @@ impl Tree {
         Some(path)
     }
 
+    /// The hash of the `index`-th complete subtree of `2^level` leaves; `None` past the end.
+    pub(crate) fn complete(&self, level: u32, index: u64) -> Option<Digest> {
+        let hashes = self.levels.get(usize::try_from(level).ok()?)?;
+        hashes.get(usize::try_from(index).ok()?).copied()
+    }
+
     fn leaf_count(&self) -> usize {
         self.levels.first().map_or(0, Vec::len)
     }

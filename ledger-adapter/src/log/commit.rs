@@ -24,7 +24,7 @@ use crate::log::witness::{self, Witness};
 use crate::note::{Checkpoint, VerifierKey};
 use crate::proof::{LogProof, past_the_end};
 use crate::store::Decided;
-use crate::tree::leaf_hash;
+use crate::tree::{Tree, leaf_hash};
 use crate::witnessing::Cosigners;
 
 /// What one process knows of a log directory.
@@ -154,6 +154,14 @@ impl Core {
     /// Number of entries and their exact bytes from `first` up to, and without, `last`.
     pub(super) fn entries(&mut self, first: u64, last: u64) -> Result<Vec<Vec<u8>>, LedgerError> {
         self.locked(|core| (first..last).map(|index| core.entry(index)).collect())
+    }
+
+    /// The last checkpoint, its note, and the tree under it.
+    pub(super) fn published(&mut self) -> Result<(Checkpoint, String, Tree), LedgerError> {
+        self.locked(|core| match &core.head {
+            Some((head, note)) => Ok((head.clone(), note.clone(), core.replica.tree.clone())),
+            None => Err(untrusted(&core.directory, Untrusted::Missing)),
+        })
     }
 
     /// Proves entries under the last checkpoint.

@@ -38,6 +38,7 @@ use crate::keys::Signer;
 use crate::note::Checkpoint;
 use crate::proof::LogProof;
 use crate::store::{Decided, Store};
+use crate::tree::Tree;
 use crate::witnessing::Cosigners;
 
 /// Who watches a log, so that it is not rolled back in silence. Without anyone, its records are
@@ -145,6 +146,16 @@ impl LogLedger {
     pub fn entries(&self, range: Range<u64>) -> Result<Vec<Entry>, LedgerError> {
         let entries = self.core()?.entries(range.start, range.end)?;
         entries.iter().map(|bytes| Entry::decode(bytes)).collect()
+    }
+
+    /// Exact bytes of the entries of a range of indices.
+    pub(crate) fn raw_entries(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, LedgerError> {
+        self.core()?.entries(range.start, range.end)
+    }
+
+    /// The last checkpoint, its note with all its signatures, and the tree under it.
+    pub(crate) fn published(&self) -> Result<(Checkpoint, String, Tree), LedgerError> {
+        self.core()?.published()
     }
 
     /// Number of entries, also those of other processes.

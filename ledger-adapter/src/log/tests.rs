@@ -198,7 +198,7 @@ fn a_signed_overdraft_is_detected() {
     fixture.restore(&(wal.clone(), checkpoint));
     assert_eq!(fault(fixture.open()), Untrusted::Rule { index: 4 });
     // Also if whoever holds the key signed it.
-    let mut tree = crate::tree::Tree::default();
+    let mut tree = Tree::default();
     for pair in places(&wal).windows(2) {
         tree.push(crate::tree::leaf_hash(&wal[pair[0] + 8..pair[1]]));
     }

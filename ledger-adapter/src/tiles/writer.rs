@@ -1,0 +1,156 @@
+//! Writes tiles: each whole and on disk before the checkpoint that needs it.
+
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::durable::{self, failed};
+use crate::error::{LedgerError, Untrusted};
+use crate::note::{Checkpoint, VerifierKey};
+use crate::tiles::{HEIGHT, Tile, WIDTH, reader};
+use crate::tree::Tree;
+
+/// A directory of tiles that is being written. Others wait until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    directory: PathBuf,
+    old: Option<Checkpoint>,
+    /// Directories whose names are not known to be on disk.
+    unsynced: BTreeSet<PathBuf>,
+    tiles_written: u64,
+    /// Closing it unlocks the directory.
+    _lock: File,
+}
+
+impl Writer {
+    /// Opens a directory, and makes it if it is not there.
+    pub(crate) fn open(directory: &Path, key: &VerifierKey) -> Result<Self, LedgerError> {
+        make_directories(directory)?;
+        let lock_path = directory.join(LOCK);
+        let lock = durable::lock_file(&lock_path)?;
+        lock.lock().map_err(failed(&lock_path, "lock"))?;
+        let path = directory.join(CHECKPOINT);
+        let old = durable::read(&path)?.map(|bytes| {
+            let note = String::from_utf8(bytes).map_err(|_| LedgerError::Malformed {
+                what: "checkpoint",
+                detail: format!("{} is not text", path.display()),
+            })?;
+            key.open(&note, &path.display().to_string())
+        });
+        let (directory, unsynced) = (directory.to_owned(), BTreeSet::new());
+        Ok(Self { directory, old: old.transpose()?, unsynced, tiles_written: 0, _lock: lock })
+    }
+
+    /// Number of entries that the directory has.
+    pub(crate) fn old_size(&self) -> u64 {
+        self.old.as_ref().map_or(0, |old| old.size)
+    }
+
+    /// Fails unless a tree continues what the directory has.
+    pub(crate) fn check_continued_by(&self, tree: &Tree) -> Result<(), LedgerError> {
+        let Some(old) = &self.old else { return Ok(()) };
+        let fault = match tree.root_at(old.size) {
+            Some(root) if root == old.root => return Ok(()),
+            Some(_) => Untrusted::Forked,
+            None => Untrusted::RolledBack { seen: old.size, found: tree.len() },
+        };
+        Err(LedgerError::Untrusted { place: self.directory.display().to_string(), fault })
+    }
+
+    /// Writes a tile of entries, of at most 65,535 bytes each.
+    pub(crate) fn put_entries(
+        &mut self,
+        tile: &Tile,
+        entries: &[Vec<u8>],
+    ) -> Result<(), LedgerError> {
+        let mut bytes = Vec::new();
+        for entry in entries {
+            let length = u16::try_from(entry.len())
+                .map_err(|_| LedgerError::Refused { rule: "an entry fits into a tile" })?;
+            bytes.extend(length.to_be_bytes());
+            bytes.extend(entry);
+        }
+        self.put(tile, &bytes)
+    }
+
+    /// Writes a tile of hashes of a tree.
+    pub(crate) fn put_hashes(
+        &mut self,
+        tile: &Tile,
+        level: u8,
+        tree: &Tree,
+    ) -> Result<(), LedgerError> {
+        let hashes = reader::expected(tree, tile, level);
+        let bytes: Vec<u8> = hashes.iter().flat_map(|hash| *hash.as_bytes()).collect();
+        self.put(tile, &bytes)
+    }
+
+    /// Waits until all of it is on disk, and puts the checkpoint of `size` entries in place. Gives
+    /// the number of tiles.
+    pub(crate) fn finish(self, note: &str, size: u64) -> Result<u64, LedgerError> {
+        for directory in &self.unsynced {
+            let open = File::open(directory).map_err(failed(directory, "open"))?;
+            durable::sync(&open, directory)?;
+        }
+        let path = self.directory.join(CHECKPOINT);
+        let is_new = durable::read(&path)?.is_none_or(|old| old != note.as_bytes());
+        if is_new {
+            let temporary = durable::beside(&path, TEMPORARY);
+            durable::replace_through(&temporary, &path, note.as_bytes(), durable::PUBLIC)?;
+        }
+        self.tidy(size);
+        Ok(self.tiles_written)
+    }
+
+    /// Removes partial tiles of which there are full ones now.
+    fn tidy(&self, size: u64) {
+        let old = self.old_size();
+        for (level, shift) in
+            [(None, 0)].into_iter().chain((0..=7).map(|l| (Some(l), u32::from(l) * HEIGHT)))
+        {
+            let index = (old >> shift) / WIDTH;
+            if (size >> shift) / WIDTH > index {
+                let full = Tile { level, index, width: 1 }.full();
+                let partial = self.directory.join(format!("{}.p", full.path()));
+                // Only tidiness: readers do not mind both.
+                drop(fs::remove_dir_all(partial));
+            }
+        }
+    }
+
+    fn put(&mut self, tile: &Tile, bytes: &[u8]) -> Result<(), LedgerError> {
+        let path = self.directory.join(tile.path());
+        for parent in path.ancestors().skip(1) {
+            if !self.unsynced.insert(parent.to_owned()) || parent == self.directory {
+                break;
+            }
+        }
+        if let Some(parent) = path.parent() {
+            make_directories(parent)?;
+        }
+        let temporary = durable::beside(&path, TEMPORARY);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(durable::PUBLIC);
+        let mut file = options.open(&temporary).map_err(failed(&temporary, "create"))?;
+        file.write_all(bytes).map_err(failed(&temporary, "write"))?;
+        durable::sync(&file, &temporary)?;
+        fs::rename(&temporary, &path).map_err(failed(&path, "rename"))?;
+        self.tiles_written += 1;
+        Ok(())
+    }
+}
+
+/// Makes a directory and those above it, for everyone to read: a server may be someone else.
+fn make_directories(path: &Path) -> Result<(), LedgerError> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o755);
+    builder.create(path).map_err(failed(path, "create"))
+}
+
+const CHECKPOINT: &str = "checkpoint";
+
+const LOCK: &str = ".lock";
+
+const TEMPORARY: &str = ".tmp";
