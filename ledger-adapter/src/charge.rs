@@ -143,6 +143,8 @@ pub enum Outcome {
     Charged(Placed),
     /// Released, with the commitment to the release statement.
     Released(Placed, Digest),
+    /// Its documents and salts are destroyed; it counts as spent, and is not released any more.
+    Redacted(Placed),
 }
 
 /// What the ledger knows of an extract.

@@ -162,6 +162,7 @@ fn submit(ledger: &dyn Ledger, entry: &Entry) -> Option<bool> {
         Entry::Attest(new) => ledger.attest(new),
         Entry::Supersede { old, new } => ledger.supersede(*old, new),
         Entry::Revoke { root } => ledger.revoke(*root),
+        Entry::Redact { query } => ledger.redact(*query),
         Entry::Charge(request) => {
             return match ledger.charge(request, Finality::Local) {
                 Ok(Admission::Granted(_)) => Some(true),
@@ -181,6 +182,7 @@ fn some_entry() -> impl Strategy<Value = Entry> {
         1 => Entry::Attest(extract(number, account)),
         2 => Entry::Supersede { old: digest(b'x', number), new: extract(number + 1, account) },
         3 if number == 0 => Entry::Revoke { root: digest(b'x', account) },
+        3 if number == 1 => Entry::Redact { query: digest(b'q', account * 4 + 4) },
         _ => {
             let inputs = vec![digest(b'x', number)];
             let query = digest(b'q', number * 4 + kind);

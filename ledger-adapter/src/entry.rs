@@ -45,6 +45,11 @@ pub enum Entry {
         /// Root of the extract.
         root: Digest,
     },
+    /// The documents and salts of a query are destroyed. Its charge stays spent.
+    Redact {
+        /// Name of the query.
+        query: Digest,
+    },
 }
 
 impl Entry {
@@ -116,6 +121,7 @@ mod tests {
             Entry::Release { query: digest(4), commitment: digest(6) },
             Entry::Attest(new.clone()),
             Entry::Supersede { old: digest(7), new },
+            Entry::Redact { query: digest(4) },
             Entry::Revoke { root: digest(1) },
         ]
     }

@@ -40,6 +40,16 @@ pub trait Ledger: Debug + Send + Sync {
     /// [`LedgerError::Conflict`] if another release is recorded, or a fault of the store.
     fn release(&self, charged: Charged, commitment: Digest) -> Result<Placed, LedgerError>;
 
+    /// Records that the documents and salts of a query are destroyed, before they are. Its charge
+    /// stays spent, and it cannot be released any more.
+    ///
+    /// # Errors
+    /// [`LedgerError::Refused`] if it was never charged, or by a ledger that keeps no such
+    /// records, which is the answer unless an implementation gives another; a fault of the store.
+    fn redact(&self, _query: Digest) -> Result<Placed, LedgerError> {
+        Err(LedgerError::Refused { rule: "this ledger keeps no records of redactions" })
+    }
+
     /// Puts an extract on the ledger.
     ///
     /// # Errors

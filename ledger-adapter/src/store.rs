@@ -78,6 +78,10 @@ impl<S: Store> Ledger for S {
         record(self, Entry::Release { query: charged.query, commitment })
     }
 
+    fn redact(&self, query: Digest) -> Result<Placed, LedgerError> {
+        record(self, Entry::Redact { query })
+    }
+
     fn attest(&self, attestation: &Attestation) -> Result<Placed, LedgerError> {
         record(self, Entry::Attest(attestation.clone()))
     }

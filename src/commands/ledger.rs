@@ -289,6 +289,9 @@ impl Names {
                 ("supersede", what, String::new())
             }
             Entry::Revoke { root } => ("revoke", self.extract(*root), String::new()),
+            Entry::Redact { query } => {
+                ("redact", format!("query {}", short(*query)), String::new())
+            }
         }
     }
 

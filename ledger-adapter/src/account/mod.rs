@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! open ──▶ account ──charge──▶ charged ──release──▶ released        nothing is ever refunded
+//!                                 └────────redact──────┴──▶ redacted
 //! attest ──▶ active ──supersede──▶ superseded,  active ──revoke──▶ revoked
 //! ```
 //! [`State`] is a fold of entries: no clock, no randomness, no files, no floats. Whoever replays
@@ -77,6 +78,7 @@ impl State {
             Entry::Attest(new) => self.admit_extract(None, new),
             Entry::Supersede { old, new } => self.admit_extract(Some(*old), new),
             Entry::Revoke { root } => self.admit_revocation(*root),
+            Entry::Redact { query } => self.admit_redaction(*query),
         }
     }
 
@@ -97,9 +99,10 @@ impl State {
     pub fn outcome(&self, query: Digest, finality: Finality) -> Option<Outcome> {
         let query = self.queries.get(&query)?;
         let placed = |index| Placed { index, finality, repeated: false };
-        Some(match query.release {
-            Some((index, commitment)) => Outcome::Released(placed(index), commitment),
-            None => Outcome::Charged(placed(query.index)),
+        Some(match (query.redaction, query.release) {
+            (Some(index), _) => Outcome::Redacted(placed(index)),
+            (None, Some((index, commitment))) => Outcome::Released(placed(index), commitment),
+            (None, None) => Outcome::Charged(placed(query.index)),
         })
     }
 
@@ -216,6 +219,7 @@ impl State {
             return refuse("a query is charged before it is released");
         };
         match found.release {
+            None if found.redaction.is_some() => refuse("a redacted query is not released"),
             None => Ok(Verdict::Accepted(Vec::new())),
             Some((index, released)) if released == commitment => Ok(Verdict::Repeated(index)),
             Some(_) => Err(LedgerError::Conflict { what: "release" }),
@@ -261,6 +265,14 @@ impl State {
         found.check_active(root).map(|()| Verdict::Accepted(Vec::new()))
     }
 
+    fn admit_redaction(&self, query: Digest) -> Result<Verdict, LedgerError> {
+        match self.queries.get(&query) {
+            None => refuse("a query is charged before it is redacted"),
+            Some(Query { redaction: Some(index), .. }) => Ok(Verdict::Repeated(*index)),
+            Some(_) => Ok(Verdict::Accepted(Vec::new())),
+        }
+    }
+
     /// Adds an entry that was admitted with these effects.
     fn add(&mut self, entry: &Entry, effects: &[AccountEffect]) {
         let index = self.count;
@@ -276,13 +288,18 @@ impl State {
                         account.charges += 1;
                     }
                 }
-                let request_digest = Digest::sha256(&entry.encode());
-                let query = Query { index, request: request_digest, release: None };
+                let digest = Digest::sha256(&entry.encode());
+                let query = Query { index, request: digest, release: None, redaction: None };
                 self.queries.insert(request.query, query);
             }
             Entry::Release { query, commitment } => {
                 if let Some(query) = self.queries.get_mut(query) {
                     query.release = Some((index, *commitment));
+                }
+            }
+            Entry::Redact { query } => {
+                if let Some(query) = self.queries.get_mut(query) {
+                    query.redaction = Some(index);
                 }
             }
             Entry::Attest(new) => self.add_extract(None, new),
@@ -322,6 +339,7 @@ struct Query {
     /// SHA-256 of the charge's encoding: enough to tell a repetition from a conflict.
     request: Digest,
     release: Option<(u64, Digest)>,
+    redaction: Option<u64>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -50,6 +50,10 @@ fn release(number: u8, commitment: u8) -> Entry {
     Entry::Release { query: query(number), commitment: digest(b'r', commitment) }
 }
 
+fn redact(number: u8) -> Entry {
+    Entry::Redact { query: query(number) }
+}
+
 /// Two accounts of 10 and 4 with an extract each.
 fn opened() -> State {
     let entries = [
@@ -174,6 +178,30 @@ fn a_query_is_released_once() {
     assert!(matches!(state.admit(&release(0, 2)), Err(LedgerError::Conflict { .. })));
     assert!(matches!(state.outcome(query(0), local), Some(Outcome::Released(_, _))));
     assert_eq!(state.outcome(query(1), local), None);
+}
+
+#[test]
+fn a_redacted_query_stays_spent_and_is_not_released() {
+    let mut state = opened();
+    assert!(refused(&state, &redact(0)), "never charged");
+    for number in 0..2 {
+        state.apply(&charge(number, &[(0, cost(2, 0))], &[0], 1)).unwrap();
+    }
+    state.apply(&release(0, 1)).unwrap();
+    let before = state.balance(account(0));
+    for number in 0..2 {
+        assert_eq!(state.apply(&redact(number)).unwrap(), Verdict::Accepted(vec![]));
+    }
+    assert_eq!((state.balance(account(0)), state.count()), (before, 9));
+    assert_eq!(before.unwrap().spent, cost(4, 0));
+    assert_eq!(state.apply(&redact(0)).unwrap(), Verdict::Repeated(7), "at most once");
+    assert!(refused(&state, &release(1, 1)));
+    // What is on the ledger already stays what it is.
+    assert_eq!(state.admit(&release(0, 1)).unwrap(), Verdict::Repeated(6));
+    let again = charge(0, &[(0, cost(2, 0))], &[0], 1);
+    assert_eq!(state.admit(&again).unwrap(), Verdict::Repeated(4));
+    let outcome = state.outcome(query(0), Finality::Local);
+    assert!(matches!(outcome, Some(Outcome::Redacted(Placed { index: 7, .. }))));
 }
 
 #[test]
@@ -331,11 +359,18 @@ mod model {
                     |entry: &Entry| matches!(entry, Entry::Charge(c) if c.query == *query);
                 let released =
                     |entry: &Entry| matches!(entry, Entry::Release { query: q, .. } if q == query);
+                let redacted = log.contains(&Entry::Redact { query: *query });
                 match (log.iter().any(charged), log.iter().any(released)) {
                     (false, _) => "refused",
                     (true, true) => "conflict",
+                    (true, false) if redacted => "refused",
                     (true, false) => "accepted",
                 }
+            }
+            Entry::Redact { query } => {
+                let charged =
+                    |entry: &Entry| matches!(entry, Entry::Charge(c) if c.query == *query);
+                if log.iter().any(charged) { "accepted" } else { "refused" }
             }
             Entry::Attest(new) => new_extract(log, None, new),
             Entry::Supersede { old, new } => new_extract(log, Some(*old), new),
@@ -393,6 +428,7 @@ fn some_entry() -> impl Strategy<Value = Entry> {
         2 => (0_u8..5, some_extract())
             .prop_map(|(old, new)| Entry::Supersede { old: root(old), new }),
         1 => (0_u8..5).prop_map(|number| Entry::Revoke { root: root(number) }),
+        1 => (0_u8..8).prop_map(redact),
     ]
 }
 

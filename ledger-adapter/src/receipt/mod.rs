@@ -11,8 +11,13 @@
 //! that the stated noise was drawn, or that nobody computed off the record. What was spent before,
 //! and that no entry between revoked an extract, is the engine's word here; a replay of the whole
 //! log decides both.
+//!
+//! A receipt whose query is redacted is replaced by a [`redacted::RedactedReceipt`], which is
+//! another document.
 
 mod exact;
+mod proved;
+pub mod redacted;
 mod verify;
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! A whole receipt, and every way in which it can be wrong.
 
+mod redacted;
+
 use serde_json::json;
 
 use super::*;

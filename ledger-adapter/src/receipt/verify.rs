@@ -1,17 +1,16 @@
 //! The checks of a receipt, one after another.
 
-use crate::charge::{AccountEffect, Attestation, ChargeRequest, Opening};
+use crate::charge::AccountEffect;
 use crate::cost::Cost;
 use crate::digest::Digest;
 use crate::entry::Entry;
 use crate::error::{LedgerError, Untrusted};
-use crate::keys::PublicKey;
-use crate::manifest::Manifest;
 use crate::receipt::exact::{Price, carries_out, price};
+use crate::receipt::proved::{Proved, disagrees};
 use crate::receipt::{Receipt, Trust, Verified};
 use crate::statement::{
-    EXTRACT_TYPE, Envelope, KEY_SELECTION, RELEASE_TYPE, ReleasePredicate, Statement,
-    intent_commitment, release_commitment,
+    Envelope, KEY_SELECTION, RELEASE_TYPE, ReleasePredicate, Statement, intent_commitment,
+    release_commitment,
 };
 
 /// Verifies a receipt.
@@ -23,7 +22,7 @@ pub(super) fn verify(receipt: &Receipt, trust: &Trust) -> Result<Verified, Ledge
     let entries = receipt.log.verify(trust.log_vkey.as_deref())?;
     let are_keys_trusted = !trust.keys.is_empty();
     let keys = if are_keys_trusted { &trust.keys } else { &receipt.keys };
-    let check = Check { receipt, keys, entries: &entries };
+    let check = Check { receipt, proved: Proved { entries: &entries, keys } };
     let mut lines =
         vec![format!("{} ledger entries are under one signed checkpoint", entries.len())];
     lines.push(check.release()?);
@@ -44,14 +43,13 @@ pub(super) fn verify(receipt: &Receipt, trust: &Trust) -> Result<Verified, Ledge
 
 struct Check<'a> {
     receipt: &'a Receipt,
-    keys: &'a [PublicKey],
-    entries: &'a [(u64, Entry)],
+    proved: Proved<'a>,
 }
 
 impl Check<'_> {
     /// The release statement: signed, about this query and intent, and about this table.
     fn release(&self) -> Result<String, LedgerError> {
-        let payload = self.receipt.release.verify(self.keys)?;
+        let payload = self.receipt.release.verify(self.proved.keys)?;
         let statement: Statement<ReleasePredicate> =
             Statement::from_payload(&payload, RELEASE_TYPE)?;
         let table = &statement.predicate.table;
@@ -79,7 +77,7 @@ impl Check<'_> {
     /// The charge on the ledger is for this intent, word for word.
     fn charge(&self) -> Result<String, LedgerError> {
         let intent = &self.receipt.intent;
-        let (index, request) = self.charge_entry()?;
+        let (index, request) = self.proved.charge(self.receipt.intent.query)?;
         if request.intent != self.intent()? {
             return disagrees("the charge is for another intent");
         }
@@ -114,10 +112,7 @@ impl Check<'_> {
         if !spent_after.fits(cap) {
             return disagrees("the stated balance is beyond the cap");
         }
-        let opening = self.one("the opening of the account is not in the proof", |entry| {
-            matches!(entry, Entry::Open(Opening { account: opened, .. }) if *opened == account)
-        })?;
-        if !matches!(opening, (_, Entry::Open(Opening { cap: opened, .. })) if *opened == cap) {
+        if self.proved.cap(account)? != cap {
             return disagrees("the account was opened with another cap");
         }
         Ok(format!("spent after it: {spent_after}, of {cap}"))
@@ -130,33 +125,15 @@ impl Check<'_> {
         if intent.inputs.is_empty() || self.receipt.extracts.len() != intent.inputs.len() {
             return disagrees("there is not one extract statement for each input");
         }
-        let (_, releasers) = self.receipt.release.verify_signers(self.keys)?;
+        let (_, releasers) = self.receipt.release.verify_signers(self.proved.keys)?;
+        let (_, request) = self.proved.charge(intent.query)?;
         let check = |(root, envelope): (&Digest, &Envelope)| {
-            let (payload, signers) = envelope.verify_signers(self.keys)?;
-            if Digest::sha256(&payload) != *root {
-                return disagrees("an extract statement is not the attested one");
-            }
-            let (index, attested) = self.attestation(*root)?;
-            if !signers.iter().any(|key| key.keyid() == attested.key) {
-                return disagrees("an extract statement is signed by another key than attested");
-            }
-            if releasers.iter().any(|key| key.keyid() == attested.key) {
+            let input = self.proved.input(request, *root, envelope)?;
+            if releasers.iter().any(|key| key.keyid() == input.key) {
                 return disagrees("the release is signed by a site, which may only attest");
             }
-            if attested.account != intent.account {
-                return disagrees("an extract is attested for another account");
-            }
-            if intent.day > attested.expires_day {
-                return disagrees("an extract had expired on the day of the charge");
-            }
-            let manifest = Statement::<Manifest>::from_payload(&payload, EXTRACT_TYPE)?.predicate;
-            if manifest.account != attested.account {
-                return disagrees("an extract's manifest names another account than attested");
-            }
-            if manifest.expires_day != attested.expires_day {
-                return disagrees("an extract's manifest expires on another day than attested");
-            }
-            Ok(format!("entry {index} attests the extract of {}, signed by it", manifest.site))
+            let (index, site) = (input.index, input.manifest.site);
+            Ok(format!("entry {index} attests the extract of {site}, signed by it"))
         };
         intent.inputs.iter().zip(&self.receipt.extracts).map(check).collect()
     }
@@ -204,8 +181,8 @@ impl Check<'_> {
     /// Opened, attested, charged, released: in this order, and the release is this one.
     fn order(&self) -> Result<String, LedgerError> {
         let intent = &self.receipt.intent;
-        let (charged, _) = self.charge_entry()?;
-        let release = self.one(
+        let (charged, _) = self.proved.charge(self.receipt.intent.query)?;
+        let release = self.proved.one(
             "the release is not in the proof",
             |entry| matches!(entry, Entry::Release { query, .. } if *query == intent.query),
         )?;
@@ -216,12 +193,12 @@ impl Check<'_> {
         if *commitment != expected {
             return disagrees("the ledger has another release of this query");
         }
-        for (index, entry) in self.entries {
+        for (index, entry) in self.proved.entries {
             let is_late = match entry {
                 Entry::Release { .. } => false,
                 Entry::Open(_) | Entry::Attest(_) | Entry::Supersede { .. } => *index >= charged,
                 Entry::Charge(_) => *index >= *released,
-                Entry::Revoke { .. } => true,
+                Entry::Revoke { .. } | Entry::Redact { .. } => true,
             };
             if is_late {
                 return disagrees("the entries are not in the order of a release");
@@ -233,50 +210,6 @@ impl Check<'_> {
     fn intent(&self) -> Result<Digest, LedgerError> {
         intent_commitment(&self.receipt.intent_salt, &self.receipt.intent)
     }
-
-    fn charge_entry(&self) -> Result<(u64, &ChargeRequest), LedgerError> {
-        let query = self.receipt.intent.query;
-        let missing = "the charge is not in the proof";
-        let found = self.one(
-            missing,
-            |entry| matches!(entry, Entry::Charge(request) if request.query == query),
-        )?;
-        match found {
-            (index, Entry::Charge(request)) => Ok((*index, request)),
-            _ => disagrees(missing),
-        }
-    }
-
-    fn attestation(&self, root: Digest) -> Result<(u64, &Attestation), LedgerError> {
-        let missing = "an extract's attestation is not in the proof";
-        let found = self.one(missing, |entry| match entry {
-            Entry::Attest(new) | Entry::Supersede { new, .. } => new.root == root,
-            _ => false,
-        })?;
-        match found {
-            (index, Entry::Attest(new) | Entry::Supersede { new, .. }) => Ok((*index, new)),
-            _ => disagrees(missing),
-        }
-    }
-
-    /// The one entry that is wanted.
-    fn one(
-        &self,
-        missing: &'static str,
-        is_wanted: impl Fn(&Entry) -> bool,
-    ) -> Result<&(u64, Entry), LedgerError> {
-        let mut found = self.entries.iter().filter(|(_, entry)| is_wanted(entry));
-        match (found.next(), found.next()) {
-            (Some(one), None) => Ok(one),
-            (None, _) => disagrees(missing),
-            (Some(_), Some(_)) => disagrees("the proof has an entry twice"),
-        }
-    }
-}
-
-fn disagrees<T>(claim: &'static str) -> Result<T, LedgerError> {
-    let fault = Untrusted::Disagrees(claim);
-    Err(LedgerError::Untrusted { place: "receipt".to_owned(), fault })
 }
 
 const VERSION: u32 = 1;
