@@ -66,6 +66,29 @@ pub struct ChargeRequest {
     pub day: u32,
 }
 
+/// Puts a key in the place of another.
+///
+/// The entry says that it happened, and where. That both keys agree is in a signed statement off
+/// the ledger, see [`crate::rotation`].
+#[derive(Clone, Debug, Eq, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRotation {
+    /// What the key is for.
+    pub role: KeyRole,
+    /// SHA-256 of the public key that is retired.
+    pub old: Digest,
+    /// SHA-256 of the public key that takes its place; never used before.
+    pub new: Digest,
+}
+
+/// What a key is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyRole {
+    /// A site's: it signs statements of extracts.
+    Site,
+}
+
 /// Where a record lies.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Placed {

@@ -163,6 +163,7 @@ fn submit(ledger: &dyn Ledger, entry: &Entry) -> Option<bool> {
         Entry::Supersede { old, new } => ledger.supersede(*old, new),
         Entry::Revoke { root } => ledger.revoke(*root),
         Entry::Redact { query } => ledger.redact(*query),
+        Entry::Key(rotation) => ledger.rotate(rotation),
         Entry::Charge(request) => {
             return match ledger.charge(request, Finality::Local) {
                 Ok(Admission::Granted(_)) => Some(true),

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::canonical;
-use crate::charge::{Attestation, ChargeRequest, Opening};
+use crate::charge::{Attestation, ChargeRequest, KeyRotation, Opening};
 use crate::digest::Digest;
 use crate::error::LedgerError;
 
@@ -50,6 +50,8 @@ pub enum Entry {
         /// Name of the query.
         query: Digest,
     },
+    /// A key takes the place of another.
+    Key(KeyRotation),
 }
 
 impl Entry {
@@ -99,6 +101,7 @@ const VERSION: u32 = 1;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::charge::KeyRole;
     use crate::cost::{Cost, Delta, Rho};
 
     fn digest(byte: u8) -> Digest {
@@ -122,6 +125,7 @@ mod tests {
             Entry::Attest(new.clone()),
             Entry::Supersede { old: digest(7), new },
             Entry::Redact { query: digest(4) },
+            Entry::Key(KeyRotation { role: KeyRole::Site, old: digest(3), new: digest(8) }),
             Entry::Revoke { root: digest(1) },
         ]
     }
@@ -137,6 +141,11 @@ mod tests {
         let cap = "{\"delta\":7,\"rho\":18446744073709551615}";
         let open = format!("{{\"open\":{{\"account\":\"{account}\",\"cap\":{cap}}}}}");
         assert_eq!(text, format!("{{\"entry\":{open},\"version\":1}}"));
+        let text = String::from_utf8(every_kind()[6].encode()).unwrap();
+        let (new, old) = ("08".repeat(32), "03".repeat(32));
+        let keys = format!("\"new\":\"{new}\",\"old\":\"{old}\",\"role\":\"site\"");
+        let key = format!("{{\"key\":{{{keys}}}}}");
+        assert_eq!(text, format!("{{\"entry\":{key},\"version\":1}}"));
     }
 
     #[test]

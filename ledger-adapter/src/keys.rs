@@ -3,6 +3,8 @@
 //! Private things are wiped from memory when dropped and print nothing. There is no passphrase: the
 //! directory is as safe as the account that owns it.
 
+pub mod rotation;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -181,7 +183,8 @@ impl fmt::Debug for Secret {
 }
 
 /// A directory of keys: `log.pem`, `release.pem`, `site-<id>.pem`, each made on first use;
-/// `<name>.secret`; and `*.pub`, the keys whose statements are trusted here.
+/// `<name>.secret`; and `*.pub`, the keys whose statements are trusted here. How a site's key is
+/// replaced is in [`rotation`].
 ///
 /// The log's key is not among the trusted ones: it signs checkpoints and nothing else.
 #[derive(Clone, Debug)]
@@ -218,10 +221,15 @@ impl Keyring {
     /// The key that signs a site's extract statements; its public half is trusted here.
     ///
     /// # Errors
-    /// As [`Signer::load_or_create`], and [`LedgerError::Malformed`] for an id that is not 1 to 40
-    /// of `a-z`, `0-9` and `-`.
+    /// As [`Signer::load_or_create`], [`LedgerError::Malformed`] for an id that is not 1 to 40
+    /// of `a-z`, `0-9` and `-`, and [`LedgerError::Refused`] while the key is being replaced.
     pub fn site_signer(&self, site: &str) -> Result<Signer, LedgerError> {
         check_id(site)?;
+        if self.is_rotating(site) {
+            return Err(LedgerError::Refused {
+                rule: "a rotation that was begun is finished first",
+            });
+        }
         self.statement_signer(&format!("site-{site}"))
     }
 
@@ -230,17 +238,8 @@ impl Keyring {
     /// # Errors
     /// [`LedgerError::Malformed`] if a `*.pub` file is not a key, or [`LedgerError::Store`].
     pub fn trusted(&self) -> Result<Vec<PublicKey>, LedgerError> {
-        let failed = || durable::failed(&self.directory, "list");
-        let mut paths = Vec::new();
-        for found in std::fs::read_dir(&self.directory).map_err(failed())? {
-            let path = found.map_err(failed())?.path();
-            if path.extension().is_some_and(|extension| extension == "pub") {
-                paths.push(path);
-            }
-        }
-        paths.sort_unstable();
         let mut keys = Vec::new();
-        for path in paths {
+        for path in self.listed("pub")? {
             let bytes = durable::read(&path)?.unwrap_or_default();
             let text = String::from_utf8(bytes).unwrap_or_default();
             keys.push(text.trim_end().parse()?);
@@ -288,6 +287,21 @@ impl Keyring {
         }
         secret.copy_from_slice(&found);
         Ok(Secret(secret))
+    }
+
+    /// Files whose names end with a dot and this, in order.
+    fn listed(&self, end: &str) -> Result<Vec<PathBuf>, LedgerError> {
+        let failed = || durable::failed(&self.directory, "list");
+        let end = format!(".{end}");
+        let mut paths = Vec::new();
+        for found in std::fs::read_dir(&self.directory).map_err(failed())? {
+            let path = found.map_err(failed())?.path();
+            if path.to_string_lossy().ends_with(&end) {
+                paths.push(path);
+            }
+        }
+        paths.sort_unstable();
+        Ok(paths)
     }
 
     fn statement_signer(&self, name: &str) -> Result<Signer, LedgerError> {

@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 
 use crate::charge::{
-    Admission, Attestation, Balance, ChargeRequest, Charged, ExtractStatus, Finality, Opening,
-    Outcome, Placed,
+    Admission, Attestation, Balance, ChargeRequest, Charged, ExtractStatus, Finality, KeyRotation,
+    Opening, Outcome, Placed,
 };
 use crate::digest::Digest;
 use crate::error::LedgerError;
@@ -68,6 +68,18 @@ pub trait Ledger: Debug + Send + Sync {
     /// # Errors
     /// [`LedgerError::Inactive`] if it is not active, or a fault of the store.
     fn revoke(&self, root: Digest) -> Result<Placed, LedgerError>;
+
+    /// Records that a key takes the place of another. What the old one attested stays active; from
+    /// now on it attests nothing, and the new one supersedes its extracts.
+    ///
+    /// # Errors
+    /// [`LedgerError::Refused`] if the old key attested nothing, if the new one was used before, or
+    /// by a ledger that keeps no such records, which is the answer unless an implementation gives
+    /// another; [`LedgerError::Conflict`] if the old key was replaced by another; a fault of the
+    /// store.
+    fn rotate(&self, _rotation: &KeyRotation) -> Result<Placed, LedgerError> {
+        Err(LedgerError::Refused { rule: "this ledger keeps no records of keys" })
+    }
 
     /// What the ledger knows of an extract.
     ///

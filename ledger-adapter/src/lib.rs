@@ -63,6 +63,7 @@ pub mod policy;
 pub mod proof;
 pub mod receipt;
 pub mod registry;
+pub mod rotation;
 pub mod statement;
 mod store;
 pub mod tiles;

@@ -61,6 +61,17 @@ impl Envelope {
         })
     }
 
+    /// Adds the signature of one more key.
+    ///
+    /// # Errors
+    /// As [`Envelope::payload`].
+    pub fn countersign(&mut self, signer: &Signer) -> Result<(), LedgerError> {
+        let sig = signer.sign(&pre_authentication(&self.payload_type, &self.payload()?));
+        let keyid = signer.public().keyid();
+        self.signatures.push(EnvelopeSignature { keyid, sig: STANDARD.encode(sig) });
+        Ok(())
+    }
+
     /// Verifies that at least one of the `trusted` keys signed, and gives the payload.
     ///
     /// # Errors
@@ -160,7 +171,7 @@ pub struct Subject {
 }
 
 impl Subject {
-    fn new(name: &str, algorithm: &str, digest: Digest) -> Self {
+    pub(crate) fn new(name: &str, algorithm: &str, digest: Digest) -> Self {
         let digest = BTreeMap::from([(algorithm.to_owned(), digest.to_string())]);
         Self { name: name.to_owned(), digest }
     }

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use crate::account::{State, Verdict};
 use crate::charge::{
     AccountEffect, Admission, Attestation, Balance, ChargeRequest, Charged, ExtractStatus,
-    Finality, Opening, Outcome, Placed,
+    Finality, KeyRotation, Opening, Outcome, Placed,
 };
 use crate::digest::Digest;
 use crate::entry::Entry;
@@ -92,6 +92,10 @@ impl<S: Store> Ledger for S {
 
     fn revoke(&self, root: Digest) -> Result<Placed, LedgerError> {
         record(self, Entry::Revoke { root })
+    }
+
+    fn rotate(&self, rotation: &KeyRotation) -> Result<Placed, LedgerError> {
+        record(self, Entry::Key(rotation.clone()))
     }
 
     fn status(&self, root: Digest) -> Result<ExtractStatus, LedgerError> {

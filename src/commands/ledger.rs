@@ -292,6 +292,10 @@ impl Names {
             Entry::Redact { query } => {
                 ("redact", format!("query {}", short(*query)), String::new())
             }
+            Entry::Key(rotation) => {
+                let what = format!("{} replaces {}", short(rotation.new), short(rotation.old));
+                ("key", what, String::new())
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! open ──▶ account ──charge──▶ charged ──release──▶ released        nothing is ever refunded
 //!                                 └────────redact──────┴──▶ redacted
 //! attest ──▶ active ──supersede──▶ superseded,  active ──revoke──▶ revoked
+//! key old ──▶ key new: what old attested stays active; new supersedes it, old attests no more
 //! ```
 //! [`State`] is a fold of entries: no clock, no randomness, no files, no floats. Whoever replays
 //! the same entries holds the same balances, so enforcement needs no trust in whoever wrote them.
@@ -12,8 +13,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::charge::{
-    AccountEffect, Attestation, Balance, ChargeRequest, ExtractStatus, Finality, Opening, Outcome,
-    Placed,
+    AccountEffect, Attestation, Balance, ChargeRequest, ExtractStatus, Finality, KeyRotation,
+    Opening, Outcome, Placed,
 };
 use crate::cost::Cost;
 use crate::digest::Digest;
@@ -37,8 +38,12 @@ pub struct State {
     accounts: HashMap<Digest, Account>,
     queries: HashMap<Digest, Query>,
     extracts: HashMap<Digest, Extract>,
-    /// The one active extract of each account and key.
+    /// The one active extract of each account and holder of keys.
     active: BTreeMap<(Digest, Digest), Digest>,
+    /// Who holds each key that ever attested: the first key of its chain.
+    holders: HashMap<Digest, Digest>,
+    /// Keys that others took the place of: which, and by what entry.
+    retired: HashMap<Digest, (Digest, u64)>,
 }
 
 impl State {
@@ -79,6 +84,7 @@ impl State {
             Entry::Supersede { old, new } => self.admit_extract(Some(*old), new),
             Entry::Revoke { root } => self.admit_revocation(*root),
             Entry::Redact { query } => self.admit_redaction(*query),
+            Entry::Key(rotation) => self.admit_rotation(rotation),
         }
     }
 
@@ -240,8 +246,11 @@ impl State {
         if !self.accounts.contains_key(&new.account) {
             return refuse("an account is opened before extracts are attested for it");
         }
+        if self.retired.contains_key(&new.key) {
+            return refuse("a key attests nothing after another took its place");
+        }
         let Some(old) = old else {
-            return if self.active.contains_key(&(new.account, new.key)) {
+            return if self.active.contains_key(&(new.account, self.holder(new.key))) {
                 Err(LedgerError::Conflict { what: "an active extract of this account and key" })
             } else {
                 Ok(Verdict::Accepted(Vec::new()))
@@ -250,8 +259,9 @@ impl State {
         let unattested = LedgerError::Inactive { root: old, why: Inactive::Unattested };
         let found = self.extracts.get(&old).ok_or(unattested)?;
         found.check_active(old)?;
-        if (found.attestation.account, found.attestation.key) != (new.account, new.key) {
-            return refuse("an extract is superseded by one of the same account and key");
+        let (account, key) = (found.attestation.account, found.attestation.key);
+        if (account, self.holder(key)) != (new.account, self.holder(new.key)) {
+            return refuse("an extract is superseded by one of the same account and key holder");
         }
         Ok(Verdict::Accepted(Vec::new()))
     }
@@ -271,6 +281,28 @@ impl State {
             Some(Query { redaction: Some(index), .. }) => Ok(Verdict::Repeated(*index)),
             Some(_) => Ok(Verdict::Accepted(Vec::new())),
         }
+    }
+
+    fn admit_rotation(&self, rotation: &KeyRotation) -> Result<Verdict, LedgerError> {
+        let KeyRotation { role: _, old, new } = rotation;
+        match self.retired.get(old) {
+            Some((taken, index)) if taken == new => return Ok(Verdict::Repeated(*index)),
+            Some(_) => return Err(LedgerError::Conflict { what: "key" }),
+            None => {}
+        }
+        if !self.holders.contains_key(old) {
+            return refuse("a key attests before another takes its place");
+        }
+        // A key of somebody else would bring two chains, and two active extracts, under one holder.
+        if self.holders.contains_key(new) {
+            return refuse("a key that takes another's place was never used before");
+        }
+        Ok(Verdict::Accepted(Vec::new()))
+    }
+
+    /// Who holds a key: the first key of its chain.
+    fn holder(&self, key: Digest) -> Digest {
+        self.holders.get(&key).copied().unwrap_or(key)
     }
 
     /// Adds an entry that was admitted with these effects.
@@ -308,8 +340,13 @@ impl State {
                 if let Some(extract) = self.extracts.get_mut(root) {
                     extract.standing = Standing::Revoked(index);
                     let Attestation { account, key, .. } = extract.attestation;
-                    self.active.remove(&(account, key));
+                    let holder = self.holder(key);
+                    self.active.remove(&(account, holder));
                 }
+            }
+            Entry::Key(KeyRotation { old, new, .. }) => {
+                self.holders.insert(*new, self.holder(*old));
+                self.retired.insert(*old, (*new, index));
             }
         }
     }
@@ -318,7 +355,9 @@ impl State {
         if let Some(old) = replaces.and_then(|old| self.extracts.get_mut(&old)) {
             old.standing = Standing::Superseded(new.root);
         }
-        self.active.insert((new.account, new.key), new.root);
+        let holder = self.holder(new.key);
+        self.holders.insert(new.key, holder);
+        self.active.insert((new.account, holder), new.root);
         let attestation = new.clone();
         let (index, standing) = (self.count, Standing::Active);
         self.extracts.insert(new.root, Extract { index, attestation, replaces, standing });

@@ -1,8 +1,11 @@
 //! The rules one by one, and all of them against a model that forgets nothing and knows no index.
 
+mod model;
+
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 
 use super::*;
+use crate::charge::KeyRole;
 use crate::cost::{Delta, Rho};
 
 fn digest(kind: u8, number: u8) -> Digest {
@@ -48,6 +51,11 @@ fn charge(number: u8, items: &[(u8, Cost)], inputs: &[u8], day: u32) -> Entry {
 
 fn release(number: u8, commitment: u8) -> Entry {
     Entry::Release { query: query(number), commitment: digest(b'r', commitment) }
+}
+
+fn rotate(old: u8, new: u8) -> Entry {
+    let (old, new) = (digest(b'k', old), digest(b'k', new));
+    Entry::Key(KeyRotation { role: KeyRole::Site, old, new })
 }
 
 fn redact(number: u8) -> Entry {
@@ -205,6 +213,52 @@ fn a_redacted_query_stays_spent_and_is_not_released() {
 }
 
 #[test]
+fn a_new_key_supersedes_what_the_old_one_attested() {
+    let mut state = opened();
+    let supersede = Entry::Supersede { old: root(0), new: extract(2, 0, 7) };
+    assert!(refused(&state, &supersede), "before the rotation");
+    state.apply(&rotate(0, 7)).unwrap();
+    // What the old key attested is read as before, also in another account.
+    state.apply(&charge(0, &[(0, cost(1, 0)), (1, cost(1, 0))], &[0, 1], 1)).unwrap();
+    assert!(matches!(
+        state.admit(&Entry::Attest(extract(2, 0, 7))),
+        Err(LedgerError::Conflict { .. })
+    ));
+    state.apply(&supersede).unwrap();
+    state.apply(&Entry::Supersede { old: root(1), new: extract(3, 1, 7) }).unwrap();
+    assert_eq!(
+        (state.extracts(account(0)), state.extracts(account(1))),
+        (vec![root(2)], vec![root(3)])
+    );
+    // The account is as it was, and a chain goes on.
+    assert_eq!(state.balance(account(0)).unwrap().spent, cost(1, 0));
+    state.apply(&rotate(7, 8)).unwrap();
+    state.apply(&Entry::Revoke { root: root(2) }).unwrap();
+    state.apply(&Entry::Attest(extract(4, 0, 8))).unwrap();
+    assert_eq!(state.extracts(account(0)), [root(4)]);
+}
+
+#[test]
+fn a_key_attests_nothing_after_another_took_its_place() {
+    let mut state = opened();
+    state.apply(&rotate(0, 7)).unwrap();
+    for entry in [
+        Entry::Supersede { old: root(0), new: extract(2, 0, 0) },
+        Entry::Attest(extract(2, 1, 0)),
+        // Not even where nothing is active any more.
+        Entry::Attest(extract(9, 0, 0)),
+    ] {
+        assert!(refused(&state, &entry), "{entry:?}");
+    }
+    assert_eq!(state.apply(&rotate(0, 7)).unwrap(), Verdict::Repeated(4));
+    assert!(matches!(state.admit(&rotate(0, 8)), Err(LedgerError::Conflict { what: "key" })));
+    state.apply(&Entry::Attest(extract(5, 0, 1))).unwrap();
+    for (old, new) in [(9, 6), (7, 7), (7, 0), (7, 1), (1, 7), (1, 0)] {
+        assert!(refused(&state, &rotate(old, new)), "{old} to {new}");
+    }
+}
+
+#[test]
 fn a_log_that_breaks_a_rule_says_where() {
     let mut entries = vec![open(0, cost(2, 0)), Entry::Attest(extract(0, 0, 0))];
     entries.extend((0..3).map(|number| charge(number, &[(0, cost(1, 0))], &[0], 1)));
@@ -218,173 +272,6 @@ fn a_log_that_breaks_a_rule_says_where() {
         fault(&[entries[0].clone(), entries[0].clone()]),
         Some(Untrusted::Rule { index: 1 })
     );
-}
-
-/// The rules said again without any state: every question scans all accepted entries.
-mod model {
-    use super::*;
-
-    fn balance(log: &[Entry], of: Digest) -> Option<(Cost, u128, u128)> {
-        let cap = log.iter().find_map(|entry| match entry {
-            Entry::Open(opening) if opening.account == of => Some(opening.cap),
-            _ => None,
-        })?;
-        let (mut rho, mut delta) = (0, 0);
-        for entry in log {
-            let Entry::Charge(request) = entry else { continue };
-            for (_, cost) in request.items.iter().filter(|(account, _)| *account == of) {
-                rho += u128::from(cost.rho.nano());
-                delta += u128::from(cost.delta.atto());
-            }
-        }
-        Some((cap, rho, delta))
-    }
-
-    fn attestation(log: &[Entry], of: Digest) -> Option<(usize, &Attestation)> {
-        log.iter().enumerate().find_map(|(index, entry)| match entry {
-            Entry::Attest(new) | Entry::Supersede { new, .. } if new.root == of => {
-                Some((index, new))
-            }
-            _ => None,
-        })
-    }
-
-    fn standing(log: &[Entry], of: Digest) -> &'static str {
-        if attestation(log, of).is_none() {
-            return "unattested";
-        }
-        for entry in log {
-            match entry {
-                Entry::Supersede { old, .. } if *old == of => return "superseded",
-                Entry::Revoke { root } if *root == of => return "revoked",
-                _ => {}
-            }
-        }
-        "active"
-    }
-
-    fn charge(log: &[Entry], request: &ChargeRequest) -> &'static str {
-        let items = &request.items;
-        let twice = items
-            .iter()
-            .enumerate()
-            .any(|(at, (account, _))| items[..at].iter().any(|(earlier, _)| earlier == account));
-        let zero = items.iter().any(|(_, cost)| *cost == Cost::default());
-        let inputs = &request.inputs;
-        let again = inputs.iter().enumerate().any(|(at, root)| inputs[..at].contains(root));
-        if items.is_empty() || inputs.is_empty() || twice || zero || again {
-            return "refused";
-        }
-        let taken = log
-            .iter()
-            .any(|entry| matches!(entry, Entry::Charge(other) if other.query == request.query));
-        if taken {
-            return "conflict";
-        }
-        if items.iter().any(|(account, _)| balance(log, *account).is_none()) {
-            return "refused";
-        }
-        for root in inputs {
-            match (standing(log, *root), attestation(log, *root)) {
-                ("active", Some((_, found))) => {
-                    if !items.iter().any(|(account, _)| *account == found.account) {
-                        return "other account";
-                    }
-                    if found.expires_day < request.day {
-                        return "expired";
-                    }
-                }
-                (why, _) => return why,
-            }
-        }
-        for (account, cost) in items {
-            let (cap, rho, delta) = balance(log, *account).unwrap();
-            if rho + u128::from(cost.rho.nano()) > u128::from(cap.rho.nano())
-                || delta + u128::from(cost.delta.atto()) > u128::from(cap.delta.atto())
-            {
-                return "exhausted";
-            }
-        }
-        "accepted"
-    }
-
-    fn new_extract(log: &[Entry], old: Option<Digest>, new: &Attestation) -> &'static str {
-        if attestation(log, new.root).is_some() {
-            return "conflict";
-        }
-        if balance(log, new.account).is_none() {
-            return "refused";
-        }
-        let Some(old) = old else {
-            let taken = log.iter().any(|entry| match entry {
-                Entry::Attest(other) | Entry::Supersede { new: other, .. } => {
-                    (other.account, other.key) == (new.account, new.key)
-                        && standing(log, other.root) == "active"
-                }
-                _ => false,
-            });
-            return if taken { "conflict" } else { "accepted" };
-        };
-        match (standing(log, old), attestation(log, old)) {
-            ("active", Some((_, found))) => {
-                let same = (found.account, found.key) == (new.account, new.key);
-                if same { "accepted" } else { "refused" }
-            }
-            (why, _) => why,
-        }
-    }
-
-    /// What the rules say, and for a repetition where the first is.
-    pub(super) fn admit(log: &[Entry], entry: &Entry) -> (&'static str, Option<usize>) {
-        if let Some(index) = log.iter().position(|earlier| earlier == entry) {
-            return match entry {
-                Entry::Attest(new) | Entry::Supersede { new, .. } => {
-                    match standing(log, new.root) {
-                        "active" => ("repeated", Some(index)),
-                        why => (why, None),
-                    }
-                }
-                _ => ("repeated", Some(index)),
-            };
-        }
-        let verdict = match entry {
-            Entry::Open(opening) => match balance(log, opening.account) {
-                _ if opening.cap == Cost::default() => "refused",
-                Some(_) => "conflict",
-                None => "accepted",
-            },
-            Entry::Charge(request) => charge(log, request),
-            Entry::Release { query, .. } => {
-                let charged =
-                    |entry: &Entry| matches!(entry, Entry::Charge(c) if c.query == *query);
-                let released =
-                    |entry: &Entry| matches!(entry, Entry::Release { query: q, .. } if q == query);
-                let redacted = log.contains(&Entry::Redact { query: *query });
-                match (log.iter().any(charged), log.iter().any(released)) {
-                    (false, _) => "refused",
-                    (true, true) => "conflict",
-                    (true, false) if redacted => "refused",
-                    (true, false) => "accepted",
-                }
-            }
-            Entry::Redact { query } => {
-                let charged =
-                    |entry: &Entry| matches!(entry, Entry::Charge(c) if c.query == *query);
-                if log.iter().any(charged) { "accepted" } else { "refused" }
-            }
-            Entry::Attest(new) => new_extract(log, None, new),
-            Entry::Supersede { old, new } => new_extract(log, Some(*old), new),
-            Entry::Revoke { root } => match standing(log, *root) {
-                "active" => "accepted",
-                why => why,
-            },
-        };
-        (verdict, None)
-    }
-
-    pub(super) fn spent(log: &[Entry], of: Digest) -> Option<(u128, u128)> {
-        balance(log, of).map(|(_, rho, delta)| (rho, delta))
-    }
 }
 
 fn described(verdict: &Result<Verdict, LedgerError>) -> (&'static str, Option<usize>) {
@@ -411,7 +298,7 @@ fn some_cost() -> impl Strategy<Value = Cost> {
 }
 
 fn some_extract() -> impl Strategy<Value = Attestation> {
-    (0_u8..5, 0_u8..2, 0_u8..2, 0_u32..3).prop_map(|(number, of, key, expires_day)| Attestation {
+    (0_u8..5, 0_u8..2, 0_u8..3, 0_u32..3).prop_map(|(number, of, key, expires_day)| Attestation {
         expires_day: expires_day + 1,
         ..extract(number, of, key)
     })
@@ -429,6 +316,7 @@ fn some_entry() -> impl Strategy<Value = Entry> {
             .prop_map(|(old, new)| Entry::Supersede { old: root(old), new }),
         1 => (0_u8..5).prop_map(|number| Entry::Revoke { root: root(number) }),
         1 => (0_u8..8).prop_map(redact),
+        1 => (0_u8..3, 0_u8..4).prop_map(|(old, new)| rotate(old, new)),
     ]
 }
 

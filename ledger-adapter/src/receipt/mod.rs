@@ -20,6 +20,7 @@ mod proved;
 pub mod redacted;
 mod verify;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,9 @@ pub struct Trust {
     pub log_vkey: Option<String>,
     /// Keys of signers of statements; if empty, the receipt's own are used and self-asserted.
     pub keys: Vec<PublicKey>,
+    /// Keys of sites that others took the place of, by SHA-256, and the index of the ledger entry
+    /// that says so: what they attest from there on is refused. See [`Trust::follow`].
+    pub retired: BTreeMap<Digest, u64>,
 }
 
 /// A verified receipt.

@@ -1,5 +1,7 @@
 //! The entries of a proof that was verified, and what can be looked up among them.
 
+use std::collections::BTreeMap;
+
 use crate::charge::{Attestation, ChargeRequest, Opening};
 use crate::cost::Cost;
 use crate::digest::Digest;
@@ -14,6 +16,8 @@ use crate::statement::{EXTRACT_TYPE, Envelope, Statement};
 pub(super) struct Proved<'a> {
     pub(super) entries: &'a [(u64, Entry)],
     pub(super) keys: &'a [PublicKey],
+    /// Keys that attest nothing from an index on.
+    pub(super) retired: &'a BTreeMap<Digest, u64>,
 }
 
 /// An extract that a charge names, with everything checked that can be.
@@ -82,6 +86,9 @@ impl<'a> Proved<'a> {
         let (index, attested) = self.attestation(root)?;
         if !signers.iter().any(|key| key.keyid() == attested.key) {
             return disagrees("an extract statement is signed by another key than attested");
+        }
+        if self.retired.get(&attested.key).is_some_and(|retired| *retired <= index) {
+            return disagrees("an extract is attested by a key after another took its place");
         }
         if !request.items.iter().any(|(account, _)| *account == attested.account) {
             return disagrees("an extract is attested for another account");

@@ -106,7 +106,7 @@ impl RedactedReceipt {
         let entries = self.log.verify(trust.log_vkey.as_deref())?;
         let are_keys_trusted = !trust.keys.is_empty();
         let keys = if are_keys_trusted { &trust.keys } else { &self.keys };
-        let proved = Proved { entries: &entries, keys };
+        let proved = Proved { entries: &entries, keys, retired: &trust.retired };
         let mut lines =
             vec![format!("{} ledger entries are under one signed checkpoint", entries.len())];
         lines.push(self.order(&proved)?);
@@ -150,7 +150,7 @@ impl RedactedReceipt {
                     *of == query && (charged..*redacted).contains(index)
                 }
                 Entry::Redact { query: of } => *of == query,
-                Entry::Revoke { .. } => false,
+                Entry::Revoke { .. } | Entry::Key(_) => false,
             };
             if !is_in_order {
                 return disagrees("the entries are not in the order of a redaction");

@@ -219,7 +219,8 @@ fn a_receipt_of_a_real_ledger_verifies() {
     let indices = [opened.index, attested.index, charge_index, released.index];
     receipt.log = ledger.proof(&indices).unwrap();
 
-    let trust = Trust { log_vkey: Some(ledger.vkey()), keys: receipt.keys.clone() };
+    let trust =
+        Trust { log_vkey: Some(ledger.vkey()), keys: receipt.keys.clone(), ..Trust::default() };
     let verified = receipt.verify(&trust).unwrap();
     assert!(verified.is_log_trusted && verified.are_keys_trusted);
     assert_eq!(verified.lines.len(), 7, "{:?}", verified.lines);
@@ -248,10 +249,10 @@ fn strangers_are_not_trusted() {
         let error = receipt.verify(trust).unwrap_err();
         matches!(error, LedgerError::Untrusted { fault: Untrusted::Signer, .. })
     };
-    assert!(signer(&Trust { log_vkey: None, keys: vec![stranger] }));
-    assert!(signer(&Trust { log_vkey: None, keys: vec![engine().public()] }));
+    assert!(signer(&Trust { keys: vec![stranger], ..Trust::default() }));
+    assert!(signer(&Trust { keys: vec![engine().public()], ..Trust::default() }));
     let other = VerifierKey::new("example.org/log", stranger).unwrap().to_string();
-    assert!(signer(&Trust { log_vkey: Some(other), keys: Vec::new() }));
+    assert!(signer(&Trust { log_vkey: Some(other), ..Trust::default() }));
 }
 
 #[test]
@@ -359,6 +360,22 @@ fn a_release_before_its_charge_is_named() {
     let decode = |at: usize| Entry::decode(receipt.log.entries[at].entry.as_bytes()).unwrap();
     receipt.log = proof(&[decode(0), decode(2), decode(1), decode(3)]);
     assert!(complaint(&receipt).contains("order"));
+}
+
+#[test]
+fn what_a_retired_key_attests_afterwards_is_refused() {
+    let receipt = build(&case());
+    let retired = |index| Trust {
+        keys: receipt.keys.clone(),
+        retired: [(site().public().keyid(), index)].into(),
+        ..Trust::default()
+    };
+    // The attestation is entry 1: before the rotation it stands, however old the key is now.
+    let _ = receipt.verify(&retired(2)).unwrap();
+    for index in [0, 1] {
+        let error = receipt.verify(&retired(index)).unwrap_err();
+        assert!(error.to_string().contains("took its place"), "{error}");
+    }
 }
 
 #[test]

@@ -22,7 +22,8 @@ pub(super) fn verify(receipt: &Receipt, trust: &Trust) -> Result<Verified, Ledge
     let entries = receipt.log.verify(trust.log_vkey.as_deref())?;
     let are_keys_trusted = !trust.keys.is_empty();
     let keys = if are_keys_trusted { &trust.keys } else { &receipt.keys };
-    let check = Check { receipt, proved: Proved { entries: &entries, keys } };
+    let proved = Proved { entries: &entries, keys, retired: &trust.retired };
+    let check = Check { receipt, proved };
     let mut lines =
         vec![format!("{} ledger entries are under one signed checkpoint", entries.len())];
     lines.push(check.release()?);
@@ -198,7 +199,7 @@ impl Check<'_> {
                 Entry::Release { .. } => false,
                 Entry::Open(_) | Entry::Attest(_) | Entry::Supersede { .. } => *index >= charged,
                 Entry::Charge(_) => *index >= *released,
-                Entry::Revoke { .. } | Entry::Redact { .. } => true,
+                Entry::Revoke { .. } | Entry::Redact { .. } | Entry::Key(_) => true,
             };
             if is_late {
                 return disagrees("the entries are not in the order of a release");

@@ -35,7 +35,8 @@ fn complaint(verified: Result<VerifiedRedaction, LedgerError>) -> String {
 #[test]
 fn charge_and_extracts_still_verify_when_question_and_answer_are_gone() {
     let (ledger, receipt, left) = redacted();
-    let trust = Trust { log_vkey: Some(ledger.vkey()), keys: receipt.keys.clone() };
+    let trust =
+        Trust { log_vkey: Some(ledger.vkey()), keys: receipt.keys.clone(), ..Trust::default() };
     let verified = left.verify(&trust).unwrap();
     assert!(verified.is_log_trusted && verified.are_keys_trusted);
     let charged = format!("entry 2 charges {}, of {}", receipt.intent.cost, case().opening.cap);
@@ -117,7 +118,7 @@ fn what_is_left_cannot_be_changed() {
     assert!(complaint(other.verify(&Trust::default())).contains("charge is not in the proof"));
     let none = RedactedReceipt { extracts: vec![], ..left.clone() };
     assert!(complaint(none.verify(&Trust::default())).contains("one extract statement"));
-    let stranger = Trust { log_vkey: None, keys: vec![engine().public()] };
+    let stranger = Trust { keys: vec![engine().public()], ..Trust::default() };
     assert!(complaint(left.verify(&stranger)).contains("not trusted"));
     // The redaction comes last, and is of this query.
     let entries = |order: &[usize]| -> Vec<Entry> {

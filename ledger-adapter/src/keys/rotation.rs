@@ -1,0 +1,182 @@
+//! How a site's key is replaced in the directory of keys, in steps that a crash may part.
+//!
+//! ```text
+//! site-x.next.pem   begun: the new key is drawn; nothing signs for the site until it is finished
+//! site-x.<old>.rotation.json   the statement of both keys, and where the ledger has it
+//! site-x.<old>.pub  the old public half stays trusted, for what it attested
+//! site-x.pub        the new public half
+//! site-x.pem        the new key, renamed over the old one, which is gone then: finished
+//! ```
+//! Every step may be repeated; whoever begins again while there is a `next` goes on where it stopped.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::charge::KeyRole;
+use crate::durable;
+use crate::error::LedgerError;
+use crate::keys::{Keyring, Signer, check_id, malformed};
+use crate::rotation::{PlacedRotation, Rotation};
+use crate::statement::Envelope;
+
+/// A rotation of a site's key that was begun.
+#[derive(Debug)]
+#[must_use = "the site signs nothing until it is finished"]
+pub struct Rotating {
+    ring: Keyring,
+    site: String,
+    rotation: Rotation,
+    statement: Envelope,
+}
+
+impl Keyring {
+    /// Begins to replace a site's key, or goes on with what was begun: draws the new key, and signs
+    /// the statement with both. Put its entry on the ledger next, then [`Rotating::finish`].
+    ///
+    /// # Errors
+    /// [`crate::error::Untrusted::Missing`] if the site has no key here, [`LedgerError::Malformed`]
+    /// for an id that is not 1 to 40 of `a-z`, `0-9` and `-`, [`LedgerError::Entropy`],
+    /// [`LedgerError::Store`].
+    pub fn begin_rotation(&self, site: &str) -> Result<Rotating, LedgerError> {
+        check_id(site)?;
+        let old = Signer::load(&self.file(site, "pem"))?;
+        let new = Signer::load_or_create(&self.file(site, "next.pem"))?;
+        let statement = Rotation::sign(KeyRole::Site, &old, &new)?;
+        let rotation = Rotation::verify(&statement)?;
+        Ok(Rotating { ring: self.clone(), site: site.to_owned(), rotation, statement })
+    }
+
+    /// All rotations that were finished here, in the order of the ledger.
+    ///
+    /// # Errors
+    /// [`LedgerError::Malformed`] if a file is none, [`LedgerError::Store`].
+    pub fn rotations(&self) -> Result<Vec<PlacedRotation>, LedgerError> {
+        let mut found = Vec::new();
+        for path in self.listed(ROTATION)? {
+            let bytes = durable::read(&path)?.unwrap_or_default();
+            let placed = serde_json::from_slice::<PlacedRotation>(&bytes);
+            found.push(placed.map_err(|error| malformed("key rotation", error.to_string()))?);
+        }
+        found.sort_by_key(|placed| placed.index);
+        Ok(found)
+    }
+
+    /// Whether a rotation of a site's key was begun and not finished.
+    pub(super) fn is_rotating(&self, site: &str) -> bool {
+        self.file(site, "next.pem").exists()
+    }
+
+    fn file(&self, site: &str, end: &str) -> PathBuf {
+        self.directory.join(format!("site-{site}.{end}"))
+    }
+}
+
+impl Rotating {
+    /// Which key takes the place of which.
+    pub const fn rotation(&self) -> &Rotation {
+        &self.rotation
+    }
+
+    /// Puts the new key in place. The old private half is gone then; its public half stays trusted.
+    ///
+    /// # Errors
+    /// [`LedgerError::Store`]; begin again to go on.
+    pub fn finish(self, index: u64) -> Result<PlacedRotation, LedgerError> {
+        let Self { ring, site, rotation, statement } = self;
+        let old = rotation.old.keyid().to_string();
+        let old = old.get(..16).unwrap_or(&old);
+        let placed = PlacedRotation { index, statement };
+        let mut record = serde_json::to_vec_pretty(&placed)
+            .map_err(|error| malformed("key rotation", error.to_string()))?;
+        record.push(b'\n');
+        let path = ring.file(&site, &format!("{old}.{ROTATION}"));
+        durable::replace(&path, &record, durable::PUBLIC)?;
+        let line = |key| format!("{key}\n").into_bytes();
+        let kept = ring.file(&site, &format!("{old}.pub"));
+        durable::replace(&kept, &line(rotation.old), durable::PUBLIC)?;
+        durable::replace(&ring.file(&site, "pub"), &line(rotation.new), durable::PUBLIC)?;
+        let (next, pem) = (ring.file(&site, "next.pem"), ring.file(&site, "pem"));
+        fs::rename(&next, &pem).map_err(durable::failed(&pem, "rename"))?;
+        durable::sync_directory_of(&pem)?;
+        Ok(placed)
+    }
+}
+
+/// How the names of files with rotations end.
+const ROTATION: &str = "rotation.json";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Untrusted;
+    use crate::receipt::Trust;
+
+    #[test]
+    fn a_rotation_leaves_one_private_key_and_both_public_ones() {
+        let directory = tempfile::tempdir().unwrap();
+        let ring = Keyring::open(directory.path()).unwrap();
+        let missing = ring.begin_rotation("north").unwrap_err();
+        assert!(matches!(missing, LedgerError::Untrusted { fault: Untrusted::Missing, .. }));
+        assert!(ring.begin_rotation("../north").is_err());
+        let old = ring.site_signer("north").unwrap().public();
+        let begun = ring.begin_rotation("north").unwrap();
+        assert_eq!(begun.rotation().old, old);
+        let new = begun.rotation().new;
+        // Nothing signs for the site meanwhile, and it is trusted as before.
+        let refused = ring.site_signer("north").unwrap_err();
+        assert!(matches!(refused, LedgerError::Refused { .. }), "{refused}");
+        assert_eq!(ring.trusted().unwrap(), [old]);
+        let placed = begun.finish(7).unwrap();
+        assert_eq!(ring.site_signer("north").unwrap().public(), new);
+        let mut trusted = ring.trusted().unwrap();
+        trusted.sort();
+        let mut both = [old, new];
+        both.sort();
+        assert_eq!(trusted, both);
+        assert_eq!(ring.rotations().unwrap(), [placed]);
+        let private = fs::read_dir(directory.path()).unwrap();
+        let private = private.filter(|entry| {
+            let path = entry.as_ref().unwrap().path();
+            path.extension().is_some_and(|extension| extension == "pem")
+        });
+        assert_eq!(private.count(), 1);
+
+        // A second one ends the chain, and trust follows it from the first key.
+        let again = ring.begin_rotation("north").unwrap();
+        let newest = again.rotation().new;
+        again.finish(9).unwrap();
+        let mut trust = Trust { keys: vec![old], ..Trust::default() };
+        ring.rotations().unwrap().iter().for_each(|placed| trust.follow(placed).unwrap());
+        assert_eq!(trust.keys, [old, new, newest]);
+    }
+
+    #[test]
+    fn a_rotation_goes_on_wherever_it_stopped() {
+        // After each of the steps of finishing but the last.
+        for steps in 1..4 {
+            let directory = tempfile::tempdir().unwrap();
+            let ring = Keyring::open(directory.path()).unwrap();
+            let old = ring.site_signer("north").unwrap().public();
+            let begun = ring.begin_rotation("north").unwrap();
+            let rotation = *begun.rotation();
+            if steps == 3 {
+                let line = format!("{}\n", rotation.new).into_bytes();
+                let path = ring.file("north", "pub");
+                durable::replace(&path, &line, durable::PUBLIC).unwrap();
+            }
+            if steps >= 2 {
+                let line = format!("{old}\n").into_bytes();
+                let end = format!("{}.pub", &old.keyid().to_string()[..16]);
+                durable::replace(&ring.file("north", &end), &line, durable::PUBLIC).unwrap();
+            }
+            drop(begun);
+            assert!(ring.site_signer("north").is_err());
+            assert!(ring.trusted().unwrap().contains(&old) || steps == 3);
+            let again = ring.begin_rotation("north").unwrap();
+            assert_eq!(*again.rotation(), rotation);
+            again.finish(5).unwrap();
+            assert_eq!(ring.site_signer("north").unwrap().public(), rotation.new);
+            assert_eq!(ring.trusted().unwrap().len(), 2);
+        }
+    }
+}
