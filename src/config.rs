@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ledger_adapter::charge::Finality;
 use serde::Deserialize;
 
 use crate::numbers::{check_confidence, check_delta, check_epsilon};
@@ -22,10 +23,20 @@ pub(crate) struct Config {
     pub(crate) witness: Option<PathBuf>,
     /// Name of the log: a domain and a path.
     pub(crate) origin: Option<String>,
+    /// What is asked of the ledger.
+    pub(crate) ledger: LedgerTerms,
     /// Defaults of `graunt sql`.
     pub(crate) sql: SqlDefaults,
     /// Defaults of `graunt extract`.
     pub(crate) extract: ExtractDefaults,
+}
+
+/// What is asked of the ledger.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LedgerTerms {
+    /// How final a charge must be before a record is read.
+    pub(crate) finality: Option<Finality>,
 }
 
 /// Defaults of `graunt sql`.
@@ -137,13 +148,13 @@ impl Config {
         let below = |given: Option<PathBuf>| given.map(|given| here.join(given));
         // Without a home of its own, the file's directory has it.
         let home = Some(below(document.home).unwrap_or_else(|| here.join(HOME)));
-        let Document { witness, origin, sql, mut extract, .. } = document;
+        let Document { witness, origin, ledger, sql, mut extract, .. } = document;
         // A policy that is a file is found beside the configuration.
         extract.policy = extract.policy.map(|policy| {
             let beside = here.join(&policy);
             if beside.is_file() { beside.display().to_string() } else { policy }
         });
-        Ok(Self { home, witness: below(witness), origin, sql, extract })
+        Ok(Self { home, witness: below(witness), origin, ledger, sql, extract })
     }
 }
 
@@ -153,6 +164,7 @@ struct Document {
     home: Option<PathBuf>,
     witness: Option<PathBuf>,
     origin: Option<String>,
+    ledger: LedgerTerms,
     sql: SqlDefaults,
     extract: ExtractDefaults,
 }
@@ -182,19 +194,22 @@ mod tests {
             "[sql]\nepsilon = 0.5\ndelta = 1e-7\npopulation = \"p\"\nrows_per_person = 3\n\
              groups_per_person = 2\nformat = \"csv\"\nconfidence = 0.9\n\
              min_persons = 11\ndialect = \"ohdsi\"\n\
-             [extract]\npolicy = \"date-shift\"\n",
+             [ledger]\nfinality = \"confirmed\"\n[extract]\npolicy = \"date-shift\"\n",
         )
         .unwrap();
         assert_eq!(config.sql.epsilon, Some(0.5));
         assert_eq!(config.sql.format, Some(Format::Csv));
         assert_eq!(config.sql.min_persons, Some(11));
         assert_eq!(config.sql.dialect, Some(Dialect::Ohdsi));
+        assert_eq!(config.ledger.finality, Some(Finality::Confirmed));
         assert_eq!(config.extract.policy.as_deref(), Some("date-shift"));
     }
 
     #[test]
     fn unknown_keys_are_named() {
-        for (text, key) in [("hom = 1", "hom"), ("[sql]\nepsilonn = 1", "epsilonn")] {
+        for (text, key) in
+            [("hom = 1", "hom"), ("[sql]\nepsilonn = 1", "epsilonn"), ("[ledger]\nkin = 1", "kin")]
+        {
             match read(text).unwrap_err() {
                 ConfigError::Syntax { source, .. } => {
                     assert!(source.to_string().contains(&format!("`{key}`")), "{source}");
@@ -217,6 +232,7 @@ mod tests {
         ] {
             assert!(read(&format!("[sql]\n{text}")).is_err(), "{text}");
         }
+        assert!(read("[ledger]\nfinality = \"soon\"").is_err());
     }
 
     #[test]

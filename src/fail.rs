@@ -335,6 +335,16 @@ fn ledger_hint(error: &LedgerError) -> &'static str {
         LedgerError::Conflict { what: "account" } => {
             "a budget is opened once and never changed; graunt budget show tells what it is"
         }
+        LedgerError::Finality { .. } => {
+            "nothing was charged; use a ledger that is as final, or ask for less: finality under \
+             [ledger] in graunt.toml"
+        }
+        LedgerError::Refused { rule } if rule.starts_with("a rotation") => {
+            "graunt keys rotate --site goes on with it"
+        }
+        LedgerError::Refused { rule } if rule.starts_with("a key") => {
+            "a key is rotated once, after its first extract is attested"
+        }
         LedgerError::Refused { .. } => {
             "open the population's budget first, with graunt budget open"
         }

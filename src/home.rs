@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{SecondsFormat, Utc};
 use engine::engine::IncidentLog;
+use ledger_adapter::charge::Finality;
 use ledger_adapter::digest::Digest;
 use ledger_adapter::keys::Keyring;
 use ledger_adapter::log::LogLedger;
@@ -28,6 +29,7 @@ pub(crate) struct Home {
     directory: PathBuf,
     witness: PathBuf,
     origin: Option<String>,
+    finality: Finality,
 }
 
 impl Home {
@@ -38,7 +40,8 @@ impl Home {
         let directory = directory.unwrap_or_else(|| PathBuf::from(HOME));
         let witness = config.witness.clone();
         let witness = witness.unwrap_or_else(|| directory.join("witness").join("checkpoint"));
-        Self { directory, witness, origin: config.origin.clone() }
+        let finality = config.ledger.finality.unwrap_or(Finality::Witnessed);
+        Self { directory, witness, origin: config.origin.clone(), finality }
     }
 
     /// The directory itself.
@@ -54,6 +57,11 @@ impl Home {
     /// Whether the witness lies within the home, and so is restored together with the log.
     pub(crate) fn is_witness_inside(&self) -> bool {
         self.witness.starts_with(&self.directory)
+    }
+
+    /// How final a charge must be before a record is read.
+    pub(crate) const fn finality(&self) -> Finality {
+        self.finality
     }
 
     /// The directory of the log.
@@ -157,7 +165,8 @@ impl Home {
             return Ok(Trust::default());
         }
         let ring = self.keys()?;
-        let mut trust = Trust { log_vkey: None, keys: ring.trusted()? };
+        let mut trust = Trust { keys: ring.trusted()?, ..Trust::default() };
+        ring.rotations()?.iter().try_for_each(|placed| trust.follow(placed))?;
         let note = fs::read_to_string(self.ledger_directory().join("checkpoint"));
         if let Ok(note) = note
             && keys.join("log.pem").is_file()

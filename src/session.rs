@@ -12,7 +12,7 @@ use engine::privacy::relation::ContributionBounds;
 use engine::registered::Registered;
 use engine::requests::{Explanation, Outcome};
 use engine::sql::dialect;
-use ledger_adapter::charge::{Balance, Finality};
+use ledger_adapter::charge::Balance;
 use ledger_adapter::ledger::Ledger;
 use ledger_adapter::log::LogLedger;
 use serde::Deserialize;
@@ -125,7 +125,7 @@ impl Session {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let settings = Settings {
             day: today()?,
-            finality: Finality::Witnessed,
+            finality: home.finality(),
             threads,
             confidence: terms.confidence,
             dialect: match terms.dialect {
