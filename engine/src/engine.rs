@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::execution::context::SessionContext;
-use ledger_adapter::charge::{Admission, ChargeRequest, Charged, ExtractStatus, Finality};
+use ledger_adapter::charge::{Admission, ChargeRequest, Charged, ExtractStatus, Finality, Outcome};
 use ledger_adapter::cost::Cost;
 use ledger_adapter::digest::Digest;
 use ledger_adapter::error::{Inactive, LedgerError};
@@ -246,10 +246,13 @@ impl Engine {
         Ok(())
     }
 
-    /// The release of the same question, if it was answered before.
+    /// The release of the same question, if it was answered before and is not redacted since.
     fn repeated(&self, priced: &PricedPlan) -> Option<Answer> {
         let question = self.question(priced)?;
-        self.releases.as_ref()?.find(&question, &self.signer.public())
+        let answer = self.releases.as_ref()?.find(&question, &self.signer.public())?;
+        let query = answer.receipt.as_ref()?.intent.query;
+        let outcome = self.ledger.outcome(query).ok()?;
+        matches!(outcome, Some(Outcome::Released(..))).then_some(answer)
     }
 
     fn question(&self, priced: &PricedPlan) -> Option<Question> {

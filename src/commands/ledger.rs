@@ -12,7 +12,7 @@ use ledger_adapter::leaves::Leaves;
 use ledger_adapter::ledger::Ledger;
 use serde_json::{Value, json};
 
-use crate::commands::Context;
+use crate::commands::{Context, redact};
 use crate::fail::Failure;
 use crate::home::{Home, short};
 use crate::output::Output;
@@ -55,6 +55,15 @@ enum Action {
         #[arg(value_name = "ROOT")]
         root: String,
     },
+    /// Erase what was asked and answered; what it cost stays spent
+    ///
+    /// The stored receipt keeps the proof of its charge and loses question, answer and salts. The
+    /// stored answer is destroyed. If this is interrupted, run it again.
+    Redact {
+        /// Name of the query, or the beginning of it
+        #[arg(value_name = "QUERY")]
+        query: String,
+    },
 }
 
 /// Makes, reads or checks the ledger.
@@ -72,6 +81,7 @@ pub(crate) fn run(
         Action::Show { index } => show(*index, context, out),
         Action::Check => check(context, out),
         Action::Revoke { root } => revoke(root, context, out),
+        Action::Redact { query } => redact::run(query, context, out),
     }
 }
 

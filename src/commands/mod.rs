@@ -4,8 +4,10 @@ pub(crate) mod budget;
 pub(crate) mod cohort;
 pub(crate) mod demo;
 pub(crate) mod extract;
+pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod policy;
+mod redact;
 pub(crate) mod sql;
 pub(crate) mod verify;
 
@@ -63,6 +65,8 @@ enum Command {
     Policy(policy::Arguments),
     /// Make, read and check the ledger
     Ledger(ledger::Arguments),
+    /// Replace the keys of sites
+    Keys(keys::Arguments),
     /// Open and show privacy budgets
     Budget(budget::Arguments),
     /// Ask questions in SQL
@@ -120,6 +124,7 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<(), Failure> {
         Command::Extract(arguments) => extract::run(&arguments, &context, out),
         Command::Policy(arguments) => policy::run(&arguments, &context, out),
         Command::Ledger(arguments) => ledger::run(&arguments, &context, out),
+        Command::Keys(arguments) => keys::run(&arguments, &context, out),
         Command::Budget(arguments) => budget::run(&arguments, &context, out),
         Command::Sql(arguments) => sql::run(arguments, &context, out),
         Command::Verify(arguments) => verify::run(&arguments, &context, out),
@@ -158,7 +163,9 @@ mod tests {
 
     #[test]
     fn every_help_has_the_exit_codes() {
-        for name in ["demo", "cohort", "extract", "policy", "ledger", "budget", "sql", "verify"] {
+        for name in
+            ["demo", "cohort", "extract", "policy", "ledger", "keys", "budget", "sql", "verify"]
+        {
             let help = parse(["graunt", name, "--help"]).unwrap_err();
             assert_eq!(help.exit_code(), 0);
             assert!(help.to_string().contains("Exit codes:"), "{name}");

@@ -1,10 +1,13 @@
 //! `graunt verify`: receipts, checked offline.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use ledger_adapter::error::LedgerError;
 use ledger_adapter::keys::PublicKey;
-use ledger_adapter::receipt::{Receipt, Trust, Verified};
+use ledger_adapter::receipt::redacted::{Filed, VerifiedRedaction};
+use ledger_adapter::receipt::{Trust, Verified};
+use ledger_adapter::rotation::PlacedRotation;
 use serde_json::{Value, json};
 
 use crate::commands::Context;
@@ -23,8 +26,11 @@ pub(crate) struct Arguments {
     /// Public key, base64, of an engine or site that is trusted; repeat it [default: the home's]
     #[arg(long, value_name = "KEY")]
     key: Vec<PublicKey>,
+    /// File in which a trusted key of a site puts another in its place; repeat it, oldest first
+    #[arg(long, value_name = "FILE")]
+    rotation: Vec<PathBuf>,
     /// Believe the keys inside the receipts, for instance of another consortium
-    #[arg(long, conflicts_with_all = ["log_key", "key"])]
+    #[arg(long, conflicts_with_all = ["log_key", "key", "rotation"])]
     self_asserted: bool,
     /// Print one line per receipt, without the checks
     #[arg(short, long)]
@@ -45,7 +51,7 @@ pub(crate) fn run(
     let mut failed = 0;
     let mut values = Vec::new();
     for path in &paths {
-        let verified = Receipt::load(path).and_then(|receipt| receipt.verify(&trust));
+        let verified = checked(path, &trust);
         failed += usize::from(verified.is_err());
         if context.json {
             values.push(as_json(path, &verified));
@@ -60,14 +66,49 @@ pub(crate) fn run(
     if failed > 0 { Err(Failure::Unverified { failed, count }) } else { Ok(()) }
 }
 
+/// What was found of a receipt that verifies.
+#[derive(Debug)]
+struct Told {
+    lines: Vec<String>,
+    is_log_trusted: bool,
+    are_keys_trusted: bool,
+    /// Question and answer are gone: only the charge is verified.
+    is_redacted: bool,
+}
+
+fn checked(path: &Path, trust: &Trust) -> Result<Told, LedgerError> {
+    Ok(match Filed::load(path)? {
+        Filed::Whole(receipt) => {
+            let Verified { lines, is_log_trusted, are_keys_trusted } = receipt.verify(trust)?;
+            Told { lines, is_log_trusted, are_keys_trusted, is_redacted: false }
+        }
+        Filed::Redacted(left) => {
+            let VerifiedRedaction { lines, is_log_trusted, are_keys_trusted } =
+                left.verify(trust)?;
+            Told { lines, is_log_trusted, are_keys_trusted, is_redacted: true }
+        }
+    })
+}
+
 fn trust(arguments: &Arguments, context: &Context) -> Result<Trust, Failure> {
     if arguments.self_asserted {
         return Ok(Trust::default());
     }
-    if arguments.log_key.is_some() || !arguments.key.is_empty() {
-        return Ok(Trust { log_vkey: arguments.log_key.clone(), keys: arguments.key.clone() });
+    let mut trust = if arguments.log_key.is_some() || !arguments.key.is_empty() {
+        let (log_vkey, keys) = (arguments.log_key.clone(), arguments.key.clone());
+        Trust { log_vkey, keys, ..Trust::default() }
+    } else {
+        context.home.trust()?
+    };
+    for path in &arguments.rotation {
+        let text = fs::read(path).map_err(Failure::store(path, "reading"))?;
+        let placed: PlacedRotation = serde_json::from_slice(&text).map_err(|error| {
+            let what = format!("{} is no rotation of a key: {error}", path.display());
+            Failure::usage(what, "graunt keys rotate tells where it is kept")
+        })?;
+        trust.follow(&placed)?;
     }
-    context.home.trust()
+    Ok(trust)
 }
 
 /// Files as they are given, and the receipts of directories in order of name.
@@ -95,14 +136,19 @@ fn listed(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
 
 fn print(
     path: &Path,
-    verified: &Result<Verified, LedgerError>,
+    verified: &Result<Told, LedgerError>,
     is_brief: bool,
     out: &mut Output,
 ) -> Result<(), Failure> {
     match verified {
         Ok(verified) => {
             let is_trusted = verified.is_log_trusted && verified.are_keys_trusted;
-            let how = if is_trusted { "verified" } else { "verified, by keys of its own only" };
+            let how = match (verified.is_redacted, is_trusted) {
+                (false, true) => "verified",
+                (false, false) => "verified, by keys of its own only",
+                (true, true) => "REDACTED; its charge is verified",
+                (true, false) => "REDACTED; its charge is verified, by keys of its own only",
+            };
             out.bold_line(format_args!("{}: {how}", path.display()))?;
             if is_brief {
                 return Ok(());
@@ -116,11 +162,13 @@ fn print(
     }
 }
 
-fn as_json(path: &Path, verified: &Result<Verified, LedgerError>) -> Value {
+fn as_json(path: &Path, verified: &Result<Told, LedgerError>) -> Value {
     match verified {
         Ok(verified) => json!({
             "receipt": path,
-            "verified": true,
+            // Nothing is said of an answer that is gone.
+            "verified": !verified.is_redacted,
+            "redacted": verified.is_redacted,
             "log_trusted": verified.is_log_trusted,
             "keys_trusted": verified.are_keys_trusted,
             "checks": verified.lines,
