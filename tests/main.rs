@@ -6,6 +6,7 @@
 mod coverage;
 mod crash;
 mod input;
+mod ledger;
 mod street;
 mod support;
 mod tamper;

@@ -77,22 +77,37 @@ impl Rotating {
         &self.rotation
     }
 
+    /// Where the statement is kept.
+    pub fn path(&self) -> PathBuf {
+        let old = self.rotation.old.keyid().to_string();
+        self.ring.file(&self.site, &format!("{}.{ROTATION}", old.get(..16).unwrap_or(&old)))
+    }
+
+    /// Gives up a rotation that the ledger refused: the new key is destroyed.
+    ///
+    /// # Errors
+    /// [`LedgerError::Store`].
+    pub fn abandon(self) -> Result<(), LedgerError> {
+        let next = self.ring.file(&self.site, "next.pem");
+        fs::remove_file(&next).map_err(durable::failed(&next, "remove"))?;
+        durable::sync_directory_of(&next)
+    }
+
     /// Puts the new key in place. The old private half is gone then; its public half stays trusted.
     ///
     /// # Errors
     /// [`LedgerError::Store`]; begin again to go on.
     pub fn finish(self, index: u64) -> Result<PlacedRotation, LedgerError> {
+        let path = self.path();
         let Self { ring, site, rotation, statement } = self;
-        let old = rotation.old.keyid().to_string();
-        let old = old.get(..16).unwrap_or(&old);
         let placed = PlacedRotation { index, statement };
         let mut record = serde_json::to_vec_pretty(&placed)
             .map_err(|error| malformed("key rotation", error.to_string()))?;
         record.push(b'\n');
-        let path = ring.file(&site, &format!("{old}.{ROTATION}"));
         durable::replace(&path, &record, durable::PUBLIC)?;
         let line = |key| format!("{key}\n").into_bytes();
-        let kept = ring.file(&site, &format!("{old}.pub"));
+        let old = rotation.old.keyid().to_string();
+        let kept = ring.file(&site, &format!("{}.pub", old.get(..16).unwrap_or(&old)));
         durable::replace(&kept, &line(rotation.old), durable::PUBLIC)?;
         durable::replace(&ring.file(&site, "pub"), &line(rotation.new), durable::PUBLIC)?;
         let (next, pem) = (ring.file(&site, "next.pem"), ring.file(&site, "pem"));
@@ -148,6 +163,16 @@ mod tests {
         let mut trust = Trust { keys: vec![old], ..Trust::default() };
         ring.rotations().unwrap().iter().for_each(|placed| trust.follow(placed).unwrap());
         assert_eq!(trust.keys, [old, new, newest]);
+    }
+
+    #[test]
+    fn a_rotation_that_is_given_up_leaves_the_key_as_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let ring = Keyring::open(directory.path()).unwrap();
+        let old = ring.site_signer("north").unwrap().public();
+        ring.begin_rotation("north").unwrap().abandon().unwrap();
+        assert_eq!(ring.site_signer("north").unwrap().public(), old);
+        assert_eq!((ring.trusted().unwrap(), ring.rotations().unwrap()), (vec![old], vec![]));
     }
 
     #[test]
