@@ -1,9 +1,14 @@
 //! Dates stay within the calendar, by induction: the scan keeps them within three centuries, and
-//! whatever makes a date out of something else is kept within them too.
+//! whatever makes a date or a moment out of something else is kept within them too.
 
-use arrow::datatypes::DataType;
+use arrow::array::{AsArray, BooleanArray};
+use arrow::compute::{cast, nullif};
+use arrow::datatypes::{DataType, Date32Type};
 use datafusion::common::ScalarValue;
-use datafusion::logical_expr::{Expr, lit, when};
+use datafusion::error::{DataFusionError, Result as PlanResult};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 
 use crate::error::{Code, Rejection};
 use crate::scan::table::{DATE_MAX, DATE_MIN};
@@ -16,6 +21,7 @@ pub(crate) fn castable(from: &Expr, from_kind: &DataType, to: &DataType) -> bool
         DataType::Timestamp(_, None) => {
             *from_kind == DataType::Date32
                 || is_moment(from_kind)
+                || from_kind.is_string()
                 || matches!(from, Expr::Literal(..))
         }
         DataType::Interval(_) => matches!(from, Expr::Literal(..)),
@@ -23,14 +29,43 @@ pub(crate) fn castable(from: &Expr, from_kind: &DataType, to: &DataType) -> bool
     }
 }
 
-/// Null for dates that leave the calendar.
-///
-/// # Errors
-/// `R-TYPE` if the comparison cannot be planned, which does not happen for dates.
-pub(crate) fn kept_within(date: Expr) -> Result<Expr, Rejection> {
-    let day = |day| lit(ScalarValue::Date32(Some(day)));
-    let within = date.clone().gt_eq(day(DATE_MIN)).and(date.clone().lt_eq(day(DATE_MAX)));
-    when(within, date).end().map_err(|error| Rejection::new(Code::Type, error.strip_backtrace()))
+/// Null for dates and moments that leave the calendar.
+pub(crate) fn kept_within(date: Expr) -> Expr {
+    let signature = Signature::any(1, Volatility::Immutable);
+    ScalarUDF::new_from_impl(Kept { signature }).call(vec![date])
+}
+
+/// Name of the function of [`kept_within`].
+pub(crate) const KEPT: &str = "graunt_kept";
+
+/// `graunt_kept(date)`: the date, or null beyond the calendar. A function and no CASE, which would
+/// say its date three times, and dates that are moved again and again three times each time.
+#[derive(Debug, Eq, Hash, PartialEq)]
+struct Kept {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Kept {
+    fn name(&self) -> &str {
+        KEPT
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> PlanResult<DataType> {
+        types.first().cloned().ok_or_else(|| DataFusionError::Plan("no date".to_owned()))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> PlanResult<ColumnarValue> {
+        let dates = &ColumnarValue::values_to_arrays(&args.args)?[0];
+        let days = cast(dates, &DataType::Date32)?;
+        let days = days.as_primitive::<Date32Type>().iter();
+        let within = |day: Option<i32>| day.is_some_and(|day| (DATE_MIN..=DATE_MAX).contains(&day));
+        let beyond: BooleanArray = days.map(|day| Some(!within(day))).collect();
+        Ok(ColumnarValue::Array(nullif(dates, &beyond)?))
+    }
 }
 
 /// Whether a constant is a date or a moment outside of the calendar.
@@ -67,18 +102,62 @@ pub(crate) enum Arithmetic {
 }
 
 /// Looks at a sum or difference. Dates are within three centuries, so that one may be moved by
-/// one, once, and compared with another, without leaving what a date can hold.
+/// one, once, and compared with another, without leaving what a date or a moment can hold.
 pub(crate) fn arithmetic(left: (&Expr, &DataType), right: (&Expr, &DataType)) -> Arithmetic {
     if !left.1.is_temporal() && !right.1.is_temporal() {
         return Arithmetic::Undated;
     }
-    let date = |(_, kind): (&Expr, &DataType)| *kind == DataType::Date32;
-    match (date(left), date(right)) {
-        (true, true) => Arithmetic::Days,
-        (true, false) if is_step(right.0) => Arithmetic::Moved,
-        (false, true) if is_step(left.0) => Arithmetic::Moved,
+    let moves = |to: &DataType, by: &Expr| match to {
+        DataType::Date32 => is_step(by),
+        DataType::Timestamp(_, None) => span(by).is_some_and(|nanoseconds| {
+            nanoseconds.unsigned_abs() <= CENTURY_DAYS.unsigned_abs() * DAY.unsigned_abs()
+        }),
+        _ => false,
+    };
+    match (left.1, right.1) {
+        (DataType::Date32, DataType::Date32) => Arithmetic::Days,
+        (to, _) if moves(to, right.0) => Arithmetic::Moved,
+        (_, to) if moves(to, left.0) => Arithmetic::Moved,
         _ => Arithmetic::Unknown,
     }
+}
+
+/// Checks the arguments of DATE_BIN, a width, a moment and perhaps an origin: what is left to go
+/// wrong yields null, row by row.
+///
+/// # Errors
+/// `R-FUNCTION` if the width or the origin is not written out, or has no bins of at most a
+/// century.
+pub(crate) fn check_bins(arguments: &[Expr], moment: &DataType) -> Result<(), Rejection> {
+    let refused = |reason: &str| {
+        Err(Rejection::new(Code::Function, format!("date_bin: {reason}"))
+            .at("date_bin")
+            .hint("for instance DATE_BIN(INTERVAL '7 days', visit_start_date, DATE '2020-01-06')"))
+    };
+    let Some(Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(width)), _)) = arguments.first()
+    else {
+        return refused("the width of the bins is not written out");
+    };
+    let is_mixed = width.months != 0 && (width.days != 0 || width.nanoseconds != 0);
+    let length = arguments.first().and_then(span).unwrap_or_default();
+    let is_forward = width.months >= 0 && width.days >= 0 && width.nanoseconds >= 0;
+    if is_mixed || !is_forward || !(1..=CENTURY_DAYS * DAY).contains(&length) {
+        return refused("bins are some months wide, or some days and hours, at most a century");
+    }
+    let origin = match arguments.get(2) {
+        None => true,
+        Some(Expr::Literal(origin, _)) => {
+            matches!(origin, ScalarValue::TimestampNanosecond(Some(_), None))
+        }
+        Some(_) => false,
+    };
+    if !origin {
+        return refused("the origin of the bins is not written out");
+    }
+    if !matches!(moment, DataType::Timestamp(_, None)) {
+        return refused("bins are of dates and moments without a time zone");
+    }
+    Ok(())
 }
 
 /// Whether an expression is the name of a unit that every date has.
@@ -93,7 +172,7 @@ fn is_moment(kind: &DataType) -> bool {
     matches!(kind, DataType::Date32 | DataType::Timestamp(_, None))
 }
 
-/// Whether an expression is a written-out span of at most a century.
+/// Whether an expression is a written-out span of days of at most a century.
 pub(crate) fn is_step(expr: &Expr) -> bool {
     match expr {
         Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(by)), _) => {
@@ -106,3 +185,16 @@ pub(crate) fn is_step(expr: &Expr) -> bool {
         _ => false,
     }
 }
+
+/// The most nanoseconds that a written-out span may reach over, whatever its parts' signs.
+fn span(expr: &Expr) -> Option<i128> {
+    let Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(by)), _) = expr else { return None };
+    let days = i128::from(by.months.unsigned_abs()) * 31 + i128::from(by.days.unsigned_abs());
+    Some(days * DAY + i128::from(by.nanoseconds.unsigned_abs()))
+}
+
+/// Nanoseconds of a day.
+const DAY: i128 = 86_400_000_000_000;
+
+/// 1,200 months of 31 days: three centuries and one on either side fit a moment's nanoseconds.
+const CENTURY_DAYS: i128 = 37_200;

@@ -16,7 +16,7 @@ use datafusion::logical_expr::expr::{BinaryExpr, Cast, ScalarFunction, TryCast};
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator, lit, when};
 
 use crate::error::{Code, Rejection};
-use crate::privacy::calendar::{self, Arithmetic};
+use crate::privacy::calendar::{self, Arithmetic, KEPT};
 use crate::privacy::facts::{Scope, compares};
 use crate::privacy::grid::GRID;
 use crate::privacy::pattern::{check_like, check_match, is_regular};
@@ -131,7 +131,10 @@ fn listed(function: &ScalarFunction) -> Result<TreeNodeRecursion, Rejection> {
         |i: usize| number(i).is_none_or(|n| n.is_some_and(|n| n >= 0.0 && n.fract() == 0.0));
     let admitted = TOTAL.contains(&name)
         || name.starts_with(GRID)
+        || name == KEPT
         || match name {
+            // Its arguments are looked at once they are written as literals.
+            "date_bin" => true,
             "date_part" | "date_trunc" => function.args.first().is_some_and(calendar::is_unit),
             "regexp_like" => function.args.len() == 2 && is_regular(&function.args[1]),
             "substr" | "left" | "right" => natural(1) && natural(2),
@@ -175,9 +178,9 @@ fn rewrite(expr: Expr, scope: Scope<'_>) -> Result<Expr, Rejection> {
 /// A cast that yields null where it cannot be made, and keeps to the calendar.
 fn tried(cast: TryCast, scope: Scope<'_>) -> Result<Expr, Rejection> {
     let text = type_of(&cast.expr, scope)?.is_string();
-    let dated = *cast.field.data_type() == DataType::Date32;
+    let dated = matches!(cast.field.data_type(), DataType::Date32 | DataType::Timestamp(..));
     let cast = Expr::TryCast(cast);
-    if text && dated { calendar::kept_within(cast) } else { Ok(cast) }
+    Ok(if text && dated { calendar::kept_within(cast) } else { cast })
 }
 
 fn arithmetic(binary: BinaryExpr, scope: Scope<'_>) -> Result<Expr, Rejection> {
@@ -192,7 +195,8 @@ fn arithmetic(binary: BinaryExpr, scope: Scope<'_>) -> Result<Expr, Rejection> {
         match calendar::arithmetic((&left, &kinds.0), (&right, &kinds.1)) {
             Arithmetic::Undated | Arithmetic::Days => {}
             Arithmetic::Moved => {
-                return calendar::kept_within(Expr::BinaryExpr(BinaryExpr::new(left, op, right)));
+                let moved = Expr::BinaryExpr(BinaryExpr::new(left, op, right));
+                return Ok(calendar::kept_within(moved));
             }
             Arithmetic::Unknown => {
                 let reason = "this date arithmetic may leave the calendar";
@@ -291,6 +295,17 @@ fn applied(function: ScalarFunction, scope: Scope<'_>) -> Result<Expr, Rejection
         "concat" => {
             let joined = Expr::ScalarFunction(ScalarFunction { func, args });
             return Ok(left_of(joined, lit(TEXT_MAX)));
+        }
+        // A bin, as a week, may begin before the calendar does.
+        "date_bin" => {
+            let moment = args.get(1).map_or(Ok(DataType::Null), |of| type_of(of, scope))?;
+            calendar::check_bins(&args, &moment)?;
+            let bin = Expr::ScalarFunction(ScalarFunction { func, args });
+            return Ok(calendar::kept_within(bin));
+        }
+        "date_trunc" => {
+            let begin = Expr::ScalarFunction(ScalarFunction { func, args });
+            return Ok(calendar::kept_within(begin));
         }
         _ => {}
     }
