@@ -11,6 +11,8 @@ use datafusion::logical_expr::expr::{BinaryExpr, Case, ScalarFunction};
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 use ledger_adapter::manifest::{ColumnManifest, KeyValue};
 
+use crate::privacy::calendar::KEPT;
+use crate::privacy::image::{Days, image};
 use crate::privacy::range::{PRODUCT_DECIMALS, Range, whole};
 use crate::scan::table::{DATE_MAX, DATE_MIN};
 
@@ -23,6 +25,8 @@ pub(crate) struct Facts {
     pub(crate) person_total: Option<Range>,
     /// All values that it may take, null aside; keys without a threshold need it.
     pub(crate) domain: Option<Vec<ScalarValue>>,
+    /// Days that a date is within, where the query says both ends.
+    pub(crate) days: Option<Days>,
     /// Whether the value may be null.
     pub(crate) nullable: bool,
     /// Whether the value, where it is not null, is the pseudonym of the row's person.
@@ -44,6 +48,7 @@ impl Facts {
             range: column.bounds.and_then(Range::of_bounds),
             person_total: column.person_total.and_then(Range::of_bounds),
             domain,
+            days: None,
             nullable: column.nullable,
             person: false,
             constant,
@@ -67,6 +72,25 @@ impl Scope<'_> {
 
     /// The facts of an expression. What is not known is left out, which is always safe.
     pub(crate) fn facts(&self, expr: &Expr) -> Facts {
+        let mut facts = self.known(expr);
+        if let Some((values, nullable)) = self.image(expr)
+            && facts.domain.as_ref().is_none_or(|known| known.len() >= values.len())
+        {
+            (facts.domain, facts.nullable) = (Some(values), nullable);
+        }
+        facts
+    }
+
+    /// The values of an expression of one date that is within known days.
+    fn image(&self, expr: &Expr) -> Option<(Vec<ScalarValue>, bool)> {
+        let columns = expr.column_refs();
+        let date = columns.iter().next().filter(|_| columns.len() == 1)?;
+        let of = self.column(date)?;
+        image(expr, self.schema, date, of.days?, of.nullable)
+    }
+
+    /// What its parts say of an expression.
+    fn known(&self, expr: &Expr) -> Facts {
         let mut facts = self.shape(expr);
         let mut constant = true;
         let mut known = true;
@@ -113,13 +137,13 @@ impl Scope<'_> {
         let nullable = expr.nullable(self.schema).unwrap_or(true);
         let unknown = Facts { nullable, ..Facts::default() };
         match expr {
-            Expr::Alias(alias) => self.facts(&alias.expr),
+            Expr::Alias(alias) => self.known(&alias.expr),
             Expr::Column(column) => self.column(column).cloned().unwrap_or(unknown),
             Expr::Literal(value, _) => literal(value),
             Expr::Cast(cast) => self.converted(&cast.expr, cast.field.data_type()),
             Expr::TryCast(cast) => self.converted(&cast.expr, cast.field.data_type()),
             Expr::Negative(inner) => {
-                Facts { range: self.facts(inner).range.map(Range::negated), ..unknown }
+                Facts { range: self.known(inner).range.map(Range::negated), ..unknown }
             }
             Expr::BinaryExpr(binary) => self.binary(binary),
             Expr::Case(case) => self.case(case),
@@ -134,7 +158,7 @@ impl Scope<'_> {
     }
 
     fn converted(&self, inner: &Expr, to: &DataType) -> Facts {
-        let from = self.facts(inner);
+        let from = self.known(inner);
         let source = inner.get_type(self.schema).unwrap_or(DataType::Null);
         let domain = from.domain.and_then(|values| {
             values.iter().map(|value| value.cast_to(to).ok()).collect::<Option<Vec<_>>>()
@@ -147,7 +171,7 @@ impl Scope<'_> {
     }
 
     fn binary(&self, binary: &BinaryExpr) -> Facts {
-        let (left, right) = (self.facts(&binary.left), self.facts(&binary.right));
+        let (left, right) = (self.known(&binary.left), self.known(&binary.right));
         let integer = |e: &Expr| e.get_type(self.schema).is_ok_and(|t| t.is_integer());
         let integers = integer(&binary.left) && integer(&binary.right);
         let date = |e: &Expr| e.get_type(self.schema).is_ok_and(|t| t == DataType::Date32);
@@ -182,19 +206,19 @@ impl Scope<'_> {
             .iter()
             .map(|(_, then)| then)
             .chain(case.else_expr.as_ref())
-            .map(|branch| self.facts(branch))
+            .map(|branch| self.known(branch))
             .collect();
         let nullable = case.else_expr.is_none() || branches.iter().any(|branch| branch.nullable);
         Facts { nullable, ..either(&branches) }
     }
 
     fn function(&self, function: &ScalarFunction) -> Option<Facts> {
-        let arguments = self.all(&function.args);
+        let arguments: Vec<Facts> = function.args.iter().map(|of| self.known(of)).collect();
         let first = arguments.first()?;
         let just = |range: Option<Range>| Some(Facts { range, ..Facts::default() });
         match function.name() {
             "coalesce" => Some(either(&arguments)),
-            "nullif" => Some(first.clone()),
+            "nullif" | KEPT => Some(first.clone()),
             "greatest" => just(extreme(&arguments, f64::max)),
             "least" => just(extreme(&arguments, f64::min)),
             "abs" => just(first.range?.magnitude()),

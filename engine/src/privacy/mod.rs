@@ -14,6 +14,7 @@ mod columns;
 pub(crate) mod contributions;
 mod facts;
 mod grid;
+mod image;
 mod join;
 pub(crate) mod margins;
 pub(crate) mod marked;

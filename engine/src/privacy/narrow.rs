@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use arrow::datatypes::DataType;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::expr::{Between, BinaryExpr, InList};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, Operator};
 
 use crate::privacy::facts::{Facts, Scope, sorted};
-use crate::privacy::range::Range;
+use crate::privacy::image::Days;
+use crate::privacy::range::{Range, whole};
 
 /// The facts of the columns of rows for which `predicate` holds.
 ///
@@ -26,6 +28,9 @@ pub(crate) fn narrow(predicate: &Expr, scope: Scope<'_>) -> Vec<Facts> {
     }
     for (index, ends) in ends {
         let kind = scope.schema.field(index).data_type();
+        if *kind == DataType::Date32 {
+            facts[index].days = within(facts[index].days, ends);
+        }
         // The pseudonym is no quantity, whatever it is compared with.
         if facts[index].range.is_none() && !facts[index].person && kind.is_numeric() {
             let decimals = if kind.is_integer() { 0 } else { WRITTEN_DECIMALS };
@@ -35,6 +40,14 @@ pub(crate) fn narrow(predicate: &Expr, scope: Scope<'_>) -> Vec<Facts> {
         }
     }
     facts
+}
+
+/// The days of a date that is compared with others at both ends, and perhaps was before.
+fn within(before: Option<Days>, (lower, upper): (Option<f64>, Option<f64>)) -> Option<Days> {
+    let day = |number: f64| i32::try_from(whole(number)?).ok();
+    let lower = lower.and_then(day).into_iter().chain(before.map(|days| days.0)).max();
+    let upper = upper.and_then(day).into_iter().chain(before.map(|days| days.1)).min();
+    lower.zip(upper)
 }
 
 /// Decimal places that are kept of fractions whose bounds only the query says.
@@ -77,12 +90,16 @@ fn limits(conjunct: &Expr) -> Option<(&Column, Limits)> {
                 _ => (plain(right)?, op.swap()?, constant(left)?),
             };
             let at = number(value);
+            // The day before or after; between two numbers there may be others.
+            let next = if value.data_type() == DataType::Date32 { 1.0 } else { 0.0 };
             let limits = match op {
                 Operator::Eq => {
                     Limits { lower: at, upper: at, values: Some(vec![value.clone()]), ..none }
                 }
-                Operator::Lt | Operator::LtEq => Limits { upper: at, ..none },
-                Operator::Gt | Operator::GtEq => Limits { lower: at, ..none },
+                Operator::Lt => Limits { upper: at.map(|at| at - next), ..none },
+                Operator::LtEq => Limits { upper: at, ..none },
+                Operator::Gt => Limits { lower: at.map(|at| at + next), ..none },
+                Operator::GtEq => Limits { lower: at, ..none },
                 Operator::NotEq => none,
                 _ => return None,
             };
@@ -119,11 +136,15 @@ fn constant(expr: &Expr) -> Option<&ScalarValue> {
     }
 }
 
+/// A number, or the number of a day.
 fn number(value: &ScalarValue) -> Option<f64> {
+    if let ScalarValue::Date32(day) = value {
+        return day.map(f64::from);
+    }
     if !value.data_type().is_numeric() {
         return None;
     }
-    match value.cast_to(&arrow::datatypes::DataType::Float64).ok()? {
+    match value.cast_to(&DataType::Float64).ok()? {
         ScalarValue::Float64(number) => number,
         _ => None,
     }

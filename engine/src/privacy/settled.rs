@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, TableReference};
 use datafusion::logical_expr::{Expr, LogicalPlan, Projection, TableScanBuilder, TableSource};
 
 use crate::error::Rejection;
+use crate::privacy::calendar::kept_within;
 use crate::privacy::relation::{Analysis, Relation, named, unplanned};
 
 /// A public part: what computes it, and whether it must be one row at most.
@@ -41,8 +42,14 @@ impl Analysis<'_> {
         let name = PublicPart::name(self.publics.len());
         let schema = Arc::clone(relation.plan.schema());
         let columns: Vec<Column> = schema.iter().map(Column::from).collect();
-        let numbered =
-            columns.iter().enumerate().map(|(i, c)| Expr::Column(c.clone()).alias(format!("c{i}")));
+        // Dates of tables keep to the calendar; computed ones are made to.
+        let kept = |column: &Column, kind: &DataType| {
+            let column = Expr::Column(column.clone());
+            if is_date(kind) { kept_within(column) } else { column }
+        };
+        let types = schema.fields().iter().map(|field| field.data_type());
+        let numbered = columns.iter().zip(types).enumerate();
+        let numbered = numbered.map(|(i, (c, kind))| kept(c, kind).alias(format!("c{i}")));
         let plan = Projection::try_new(numbered.collect(), Arc::new(relation.plan));
         let plan = LogicalPlan::Projection(plan.map_err(unplanned)?);
         let fields = plan
@@ -68,6 +75,11 @@ impl Analysis<'_> {
 /// Whether a step of a plan computes anything, and so might fail.
 fn computes(node: &LogicalPlan) -> datafusion::error::Result<bool> {
     Ok(!matches!(node, LogicalPlan::TableScan(_) | LogicalPlan::SubqueryAlias(_)))
+}
+
+/// Whether values of a type are dates or moments.
+const fn is_date(kind: &DataType) -> bool {
+    matches!(kind, DataType::Date32 | DataType::Date64 | DataType::Timestamp(..))
 }
 
 /// Whether an expression has a subquery in it.

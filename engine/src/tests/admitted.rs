@@ -74,6 +74,23 @@ pub(crate) const QUERIES: &[&str] = &[
     "SELECT COUNT(*) AS n FROM visit v JOIN visit w ON v.person_id = w.person_id AND \
      w.visit_date - \
      v.visit_date = 1",
+    // Bins and beginnings of dates; where WHERE says both ends, all of them are known keys.
+    "SELECT DATE_BIN(INTERVAL '6 months', visit_date) AS h, COUNT(*) AS n FROM visit WHERE \
+     visit_date BETWEEN DATE '2020-01-01' AND DATE '2023-12-31' GROUP BY 1 ORDER BY h",
+    "SELECT CAST(DATE_BIN(INTERVAL '56 days', visit_date, DATE '2020-01-06') AS DATE) AS h, \
+     COUNT(*) AS n FROM visit WHERE visit_date >= '2020-01-06' AND visit_date < '2020-08-17' GROUP \
+     BY 1 ORDER BY h",
+    "SELECT DATE_TRUNC('quarter', visit_date + INTERVAL '1 day') AS q, COUNT(*) AS n FROM visit \
+     WHERE visit_date BETWEEN DATE '2020-01-01' AND DATE '2021-12-30' GROUP BY 1 ORDER BY q",
+    "SELECT EXTRACT(YEAR FROM DATE_TRUNC('week', CAST(visit_date AS TIMESTAMP))) AS y, COUNT(*) AS \
+     n FROM visit WHERE visit_date > DATE '2020-01-05' AND visit_date < DATE '2024-01-01' GROUP BY \
+     1 ORDER BY y",
+    "SELECT COUNT(*) AS n FROM visit WHERE DATE_TRUNC('month', CAST(CAST(visit_date AS VARCHAR) AS \
+     TIMESTAMP) + INTERVAL '36 hours') >= DATE '2021-06-01'",
+    "SELECT COUNT(*) AS n FROM visit WHERE DATE_TRUNC('month', visit_date) + INTERVAL '1 month' - \
+     INTERVAL '1 day' = visit_date + INTERVAL '9 days'",
+    "SELECT COUNT(*) AS n FROM visit WHERE DATE_BIN(INTERVAL '36 hours', visit_date, TIMESTAMP \
+     '2030-01-01T13:00:00') > TIMESTAMP '2021-01-01T00:00:00'",
     "SELECT chapter, code FROM codes ORDER BY code, chapter",
     "WITH f AS (SELECT person_id, region, ROW_NUMBER() OVER (PARTITION BY person_id ORDER BY \
      visit_date) AS rn FROM visit) SELECT region, COUNT(*) AS n FROM f WHERE rn = 1 GROUP BY \
@@ -213,6 +230,20 @@ fn declared_keys_are_shown_with_their_zeros_and_unknown_ones_only_above_a_thresh
     let unknown = ask("SELECT code, COUNT(*) AS n FROM visit GROUP BY code");
     assert_eq!(unknown.len(), 0);
     assert!(unknown.notes.iter().any(|note| note.contains("are not shown")));
+    // Two months of days, in bins of a week.
+    let weeks = ask(
+        "SELECT DATE_BIN(INTERVAL '7 days', visit_date, DATE '2020-01-01') AS week, COUNT(*) AS n \
+         FROM visit WHERE visit_date >= DATE '2020-01-01' AND visit_date < DATE '2020-02-26' GROUP \
+         BY 1 ORDER BY week",
+    );
+    assert_eq!(weeks.len(), 8);
+    assert_eq!(weeks.text(7, 0), "2020-02-19T00:00:00");
+    // Without an end the bins are unknown.
+    let open = ask(
+        "SELECT DATE_BIN(INTERVAL '7 days', visit_date) AS week, COUNT(*) AS n FROM visit WHERE \
+         visit_date >= DATE '2020-01-01' GROUP BY 1",
+    );
+    assert_eq!(open.len(), 0);
     // 91 years times 37 times 71 days are more zeros than anyone wants.
     let many = ask(
         "SELECT p.year_of_birth, v.days, v.days * 2 AS d, COUNT(*) AS n FROM visit v JOIN person p \

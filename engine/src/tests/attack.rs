@@ -118,6 +118,22 @@ pub(crate) const ADMITTED: &[&str] = &[
     "SELECT COUNT(*) FROM (SELECT person_id, CAST(CASE WHEN person_id = 29 THEN '+262142-12-31' \
      ELSE '2020-01-01' END AS DATE) AS d FROM visit) t WHERE d + INTERVAL '100' YEAR > DATE \
      '2020-01-01'",
+    // Bins, weeks and moments that begin before the calendar, or far from their origin.
+    "SELECT DATE_BIN(INTERVAL '7 days', visit_date, DATE '2150-12-31') AS k, COUNT(*) FROM visit \
+     GROUP BY 1",
+    "SELECT DATE_BIN(INTERVAL '1200 months', visit_date, DATE '1850-01-31') AS k, SUM(days) FROM \
+     visit GROUP BY 1",
+    "SELECT COUNT(*) FROM visit WHERE DATE_TRUNC('year', DATE_TRUNC('week', visit_date)) IS NULL \
+     OR DATE_BIN(INTERVAL '100' YEAR, DATE_BIN(INTERVAL '0.000000001 seconds', visit_date)) > \
+     DATE '1900-01-01'",
+    "SELECT COUNT(*) FROM visit WHERE CAST(visit_date AS TIMESTAMP) + INTERVAL '100' YEAR + \
+     INTERVAL '1 hour' > CAST(region AS TIMESTAMP) - INTERVAL '100' YEAR",
+    "SELECT COUNT(*) FROM visit v JOIN (SELECT code, TIMESTAMP '1677-09-22 00:12:44' AS t FROM \
+     codes) c ON v.code = c.code WHERE DATE_TRUNC('year', c.t) IS NULL",
+    "SELECT COUNT(*) FROM visit v JOIN (SELECT code, TIMESTAMP '2262-01-01' AS t FROM codes) c \
+     ON v.code = c.code WHERE c.t + INTERVAL '100' YEAR IS NULL",
+    "SELECT visit_date, COUNT(*) FROM visit WHERE visit_date > DATE '2020-01-08' AND visit_date < \
+     DATE '2020-01-03' GROUP BY visit_date",
     "SELECT AVG(days), ROUND(AVG(cost), 2) FROM visit WHERE ROUND(cost, 2) > 1",
     "SELECT c.chapter, COUNT(*) FROM codes c CROSS JOIN person p GROUP BY c.chapter",
 ];

@@ -71,6 +71,53 @@ const REFUSED: &[(Code, &str)] = &[
     (Code::Function, "SELECT COUNT(*) FROM visit WHERE region ~ '('"),
     (Code::Function, "SELECT COUNT(*) FROM visit WHERE regexp_like(region, region)"),
     (Code::Function, "SELECT COUNT(*) FROM visit WHERE date_part('eon', visit_date) = 1"),
+    (
+        Code::Function,
+        "SELECT DATE_BIN(INTERVAL '0 days', visit_date), COUNT(*) FROM visit GROUP BY 1",
+    ),
+    (
+        Code::Function,
+        "SELECT COUNT(*) FROM visit WHERE DATE_BIN(INTERVAL '-7 days', visit_date) IS NULL",
+    ),
+    (Code::Function, "SELECT COUNT(*) FROM visit WHERE DATE_BIN(NULL, visit_date) IS NULL"),
+    (
+        Code::Function,
+        "SELECT COUNT(*) FROM visit WHERE DATE_BIN(INTERVAL '1 month 1 day', visit_date) IS NULL",
+    ),
+    (
+        Code::Function,
+        "SELECT COUNT(*) FROM visit WHERE DATE_BIN(INTERVAL '1 month -31 days', visit_date) \
+         IS NULL",
+    ),
+    (
+        Code::Function,
+        "SELECT COUNT(*) FROM visit WHERE DATE_BIN(INTERVAL '101' YEAR, visit_date) IS NULL",
+    ),
+    (
+        Code::Function,
+        "SELECT COUNT(*) FROM visit WHERE DATE_BIN(CASE WHEN days > 3 THEN INTERVAL '1 day' ELSE \
+         INTERVAL '7 days' END, visit_date) IS NULL",
+    ),
+    (
+        Code::Function,
+        "SELECT COUNT(*) FROM visit WHERE DATE_BIN(INTERVAL '7 days', visit_date, \
+         visit_date) IS NULL",
+    ),
+    (
+        Code::Function,
+        "SELECT COUNT(*) FROM visit WHERE DATE_BIN(INTERVAL '7 days', visit_date, NULL) IS NULL",
+    ),
+    (
+        Code::Type,
+        "SELECT COUNT(*) FROM visit WHERE DATE_BIN(INTERVAL '7 days', visit_date, DATE \
+         '1700-01-01') IS NULL",
+    ),
+    (
+        Code::Function,
+        "SELECT COUNT(*) FROM visit WHERE CAST(visit_date AS TIMESTAMP) + INTERVAL '100 years 200 \
+         days' > DATE '2020-01-01'",
+    ),
+    (Code::Function, "SELECT COUNT(*) FROM visit WHERE DATE_TRUNC('eon', visit_date) IS NULL"),
     (Code::Type, "SELECT COUNT(*) FROM visit WHERE CAST(cost AS DECIMAL(5, 2)) > 1"),
     (
         Code::Window,

@@ -166,6 +166,10 @@ const DAY: &[&str] = &[
     "({D} - INTERVAL '90 days')",
     "CAST(DATE_TRUNC('month', {D}) AS DATE)",
     "DATE_TRUNC('year', {D})",
+    "DATE_TRUNC('week', CAST({D} AS TIMESTAMP))",
+    "DATE_TRUNC('quarter', {D} + INTERVAL '45 days')",
+    "DATE_BIN(INTERVAL '7 days', {D}, TIMESTAMP '2020-01-01')",
+    "CAST(DATE_BIN(INTERVAL '3 months', {D}) AS DATE)",
     "DATE_ADD({D}, INTERVAL 30 DAY)",
     "COALESCE({D}, DATE '2020-01-01')",
 ];
@@ -176,7 +180,8 @@ const LAWLESS: &[&str] = &[
     "CHR({W})",
     "NOW()",
     "DATE_TRUNC('eon', {D})",
-    "DATE_BIN(INTERVAL '7 days', {D}, TIMESTAMP '2020-01-01')",
+    "DATE_BIN(INTERVAL '0 days', {D})",
+    "DATE_BIN(INTERVAL '7 days', {D}, {D})",
     "({D} + INTERVAL '900' YEAR)",
     "REGEXP_REPLACE({T}, 'a', 'b')",
     "POWER(2, {W})",
@@ -190,6 +195,7 @@ const CONDITIONS: &[&str] = &[
     "{T} IN ('N', 'S', 'F')",
     "{T} LIKE 'N%'",
     "{D} >= DATE '2020-06-01'",
+    "{D} BETWEEN DATE '2020-01-01' AND DATE '2021-12-31'",
     "{W} IS NOT NULL",
     "{T} ~ '^[NS]$'",
     "{W} = {W}",
@@ -202,7 +208,7 @@ const CONDITIONS: &[&str] = &[
     "CASE WHEN {C} THEN {C} ELSE FALSE END",
 ];
 
-const PLAIN_CONDITIONS: usize = 11;
+const PLAIN_CONDITIONS: usize = 12;
 
 /// Values with public bounds, as long as COLUMN is a column that has them.
 const BOUNDED: &[&str] = &[
