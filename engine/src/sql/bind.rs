@@ -16,6 +16,7 @@ use crate::catalog::Catalog;
 use crate::error::{Code, Error, Rejection};
 use crate::privacy::marked;
 use crate::scan::table::DeclaredTable;
+use crate::sql::omop;
 use crate::sql::text::ParsedQuery;
 
 /// A query whose names and types are resolved.
@@ -41,6 +42,8 @@ pub(crate) fn session(catalog: &Catalog) -> Result<SessionContext, Error> {
             .register_table(table.name.as_str(), Arc::new(DeclaredTable::new(Arc::clone(table))))
             .map_err(|_| Error::Internal("a declared table cannot be registered"))?;
     }
+    omop::register_views(&context, catalog)
+        .map_err(|_| Error::Internal("a view of OMOP tables cannot be registered"))?;
     Ok(context)
 }
 

@@ -1,6 +1,12 @@
-//! Functions for OMOP records: concepts below a concept, age, person-time. It knows the names of
-//! two OMOP columns and one table, and nothing of what is in them.
+//! Functions and views for OMOP records: concepts below a concept, age, person-time, costs of
+//! persons. It knows the names of two OMOP columns and two tables, and nothing of what is in them.
 
+use std::sync::Arc;
+
+use datafusion::datasource::{ViewTable, provider_as_source};
+use datafusion::error::Result as PlanResult;
+use datafusion::execution::context::SessionContext;
+use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DateTimeField, Expr, Query, SetExpr, Statement,
 };
@@ -9,9 +15,31 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use crate::catalog::Catalog;
 use crate::error::{Code, Rejection};
+use crate::scan::table::DeclaredTable;
 use crate::sql::call::{Call, binary, extract, literal, nested, whole_number};
 use crate::sql::dates::dated;
+
+/// Registers `cost_person`, the costs with their persons, unless the population has no such table
+/// or one of that name. OMOP's cost names an event and no person; an extract has looked the event
+/// up and keeps the pseudonym beside the cost, so that the view is that table.
+///
+/// # Errors
+/// Those of the planner.
+///
+/// # Source
+/// OMOP CDM 5.4, cost: `cost_event_id` and `cost_domain_id`.
+pub(crate) fn register_views(session: &SessionContext, catalog: &Catalog) -> PlanResult<()> {
+    let cost = catalog.table(COST).filter(|cost| cost.unit().is_some());
+    if let (Some(cost), None) = (cost, catalog.table(COST_PERSON)) {
+        let source = provider_as_source(Arc::new(DeclaredTable::new(Arc::clone(cost))));
+        let plan = LogicalPlanBuilder::scan(COST, source, None)?.build()?;
+        let view = ViewTable::new(plan, Some(format!("SELECT * FROM {COST}")));
+        session.register_table(COST_PERSON, Arc::new(view))?;
+    }
+    Ok(())
+}
 
 /// Puts the parentheses of `x IN (descendants_of(…))` where they were left out.
 pub(crate) fn parenthesized(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
@@ -138,6 +166,10 @@ fn is_descendants_of(token: &Token) -> bool {
 }
 
 const DESCENDANTS_OF: &str = "descendants_of";
+
+const COST: &str = "cost";
+
+const COST_PERSON: &str = "cost_person";
 
 #[cfg(test)]
 mod tests {

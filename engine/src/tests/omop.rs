@@ -127,10 +127,18 @@ const OPTIONS: Asked = (
     1,
 );
 
+/// The costs of persons by the name of the helper, and by that of the table.
+const COSTS: (&str, &str) = (
+    "SELECT p.gender_concept_id, SUM(c.total_paid) AS s, COUNT(DISTINCT c.person_id) AS n FROM \
+     cost_person c JOIN person p ON p.person_id = c.person_id GROUP BY p.gender_concept_id",
+    "SELECT p.gender_concept_id, SUM(c.total_paid) AS s, COUNT(DISTINCT c.person_id) AS n FROM \
+     cost c JOIN person p ON p.person_id = c.person_id GROUP BY p.gender_concept_id",
+);
+
 /// What adds up days between dates.
 const DURATIONS: [Asked; 5] = [PERSON_TIME, PERSON_TIME_IN_A_YEAR, RATE, ERAS, GAPS];
 
-const STATEMENTS: [Asked; 19] = [
+const STATEMENTS: [Asked; 21] = [
     PREVALENCE,
     WASHOUT,
     AGE_AT_VISIT,
@@ -213,6 +221,20 @@ const STATEMENTS: [Asked; 19] = [
         "SELECT DATE_TRUNC('quarter', visit_start_date) AS q, COUNT(*) AS n FROM visit_occurrence \
          WHERE visit_start_date >= DATE '2020-01-01' GROUP BY DATE_TRUNC('quarter', \
          visit_start_date)",
+        None,
+        1,
+    ),
+    // Stays by week; by the month after the last day of the stay; all weeks are known keys.
+    (
+        "SELECT DATE_BIN(INTERVAL '7 days', visit_start_date, DATE '2019-01-07') AS w, COUNT(*) AS \
+         n FROM visit_occurrence WHERE visit_start_date BETWEEN DATE '2019-02-04' AND DATE \
+         '2019-12-29' GROUP BY 1",
+        None,
+        1,
+    ),
+    (
+        "SELECT DATE_TRUNC('month', visit_end_date + INTERVAL '1 month') AS m, COUNT(*) AS n FROM \
+         visit_occurrence GROUP BY DATE_TRUNC('month', visit_end_date + INTERVAL '1 month')",
         None,
         1,
     ),
@@ -422,6 +444,28 @@ fn statements_of_studies_give_what_plain_sql_gives() {
 }
 
 #[test]
+fn costs_have_their_persons_under_a_name_of_their_own() {
+    let tables = tables();
+    let world = world(std::slice::from_ref(&tables), 2);
+    let (sql, plainly) = COSTS;
+    let fault = fault(&world, &tables, &(sql, Some(plainly), 1));
+    assert_eq!(fault, None);
+    let explained = block_on(world.engine.perform(&query(&format!("EXPLAIN {sql}"))));
+    let Ok(Outcome::Explained(explained)) = explained else { panic!("{explained:?}") };
+    let line = explained.plan.iter().find(|line| line.contains("cost_person")).unwrap();
+    assert!(line.ends_with("per person, at most 4 row(s) of each"), "{line}");
+    // It may be replaced by a view of one's own, as any view.
+    let view = "VIEW cost_person AS SELECT person_id, total_paid FROM cost WHERE total_paid > 10";
+    assert!(block_on(world.engine.perform(&query(&format!("CREATE {view}")))).is_err());
+    let made = block_on(world.engine.perform(&query(&format!("CREATE OR REPLACE {view}"))));
+    assert!(matches!(made, Ok(Outcome::Done(_))), "{made:?}");
+    // Where nobody has costs there are none of persons.
+    let world = super::fixture::world(&[tables[..1].to_vec()], 2);
+    let error = block_on(world.engine.answer(&query(sql))).map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("R-TABLE"), "{error}");
+}
+
+#[test]
 fn days_between_dates_have_public_bounds() {
     none_is_wrong(&DURATIONS);
 }
@@ -432,12 +476,12 @@ fn a_cohort_that_is_a_view_is_asked_about_like_a_table() {
     let world = world(std::slice::from_ref(&tables), 2);
     let within = "SELECT person_id, SUM(total_paid) AS total FROM cost GROUP BY person_id";
     let made =
-        block_on(world.engine.perform(&query(&format!("CREATE VIEW cost_person AS {within}"))));
+        block_on(world.engine.perform(&query(&format!("CREATE VIEW cost_total AS {within}"))));
     assert!(matches!(made, Ok(Outcome::Done(_))), "{made:?}");
-    let sql = "SELECT p.gender_concept_id, AVG(k.total) AS a FROM cost_person k JOIN person p ON \
+    let sql = "SELECT p.gender_concept_id, AVG(k.total) AS a FROM cost_total k JOIN person p ON \
                p.person_id = k.person_id GROUP BY p.gender_concept_id";
     let answer = block_on(world.engine.answer(&query(sql))).unwrap();
-    let expected = plain(&tables, &sql.replace("cost_person", &format!("({within})")));
+    let expected = plain(&tables, &sql.replace("cost_total", &format!("({within})")));
     assert_eq!(expected.len(), 2);
     for e in &expected {
         let row = (0..answer.len()).find(|row| answer.text(*row, 0) == e[0]).unwrap();
