@@ -37,6 +37,8 @@ pub(crate) struct Config {
 pub(crate) struct LedgerTerms {
     /// How final a charge must be before a record is read.
     pub(crate) finality: Option<Finality>,
+    /// The file that names witnesses, and how many of them must cosign.
+    pub(crate) witnesses: Option<PathBuf>,
 }
 
 /// Defaults of `graunt sql`.
@@ -148,7 +150,8 @@ impl Config {
         let below = |given: Option<PathBuf>| given.map(|given| here.join(given));
         // Without a home of its own, the file's directory has it.
         let home = Some(below(document.home).unwrap_or_else(|| here.join(HOME)));
-        let Document { witness, origin, ledger, sql, mut extract, .. } = document;
+        let Document { witness, origin, mut ledger, sql, mut extract, .. } = document;
+        ledger.witnesses = below(ledger.witnesses);
         // A policy that is a file is found beside the configuration.
         extract.policy = extract.policy.map(|policy| {
             let beside = here.join(&policy);
@@ -194,7 +197,7 @@ mod tests {
             "[sql]\nepsilon = 0.5\ndelta = 1e-7\npopulation = \"p\"\nrows_per_person = 3\n\
              groups_per_person = 2\nformat = \"csv\"\nconfidence = 0.9\n\
              min_persons = 11\ndialect = \"ohdsi\"\n\
-             [ledger]\nfinality = \"confirmed\"\n[extract]\npolicy = \"date-shift\"\n",
+             [ledger]\nfinality = \"confirmed\"\nwitnesses = \"w.policy\"\n[extract]\npolicy = \"date-shift\"\n",
         )
         .unwrap();
         assert_eq!(config.sql.epsilon, Some(0.5));
@@ -202,6 +205,7 @@ mod tests {
         assert_eq!(config.sql.min_persons, Some(11));
         assert_eq!(config.sql.dialect, Some(Dialect::Ohdsi));
         assert_eq!(config.ledger.finality, Some(Finality::Confirmed));
+        assert_eq!(config.ledger.witnesses, Some(PathBuf::from("/etc/study/w.policy")));
         assert_eq!(config.extract.policy.as_deref(), Some("date-shift"));
     }
 

@@ -9,16 +9,19 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono::{SecondsFormat, Utc};
 use engine::engine::IncidentLog;
 use ledger_adapter::charge::Finality;
 use ledger_adapter::digest::Digest;
 use ledger_adapter::keys::Keyring;
-use ledger_adapter::log::LogLedger;
+use ledger_adapter::log::{LogLedger, Watch};
 use ledger_adapter::note::VerifierKey;
+use ledger_adapter::policy::Policy;
 use ledger_adapter::receipt::{Receipt, Trust};
 use ledger_adapter::registry::Registry;
+use ledger_adapter::witnessing::Cosigners;
 
 use crate::config::{Config, HOME};
 use crate::fail::Failure;
@@ -30,6 +33,7 @@ pub(crate) struct Home {
     witness: PathBuf,
     origin: Option<String>,
     finality: Finality,
+    witnesses: Option<PathBuf>,
 }
 
 impl Home {
@@ -41,7 +45,8 @@ impl Home {
         let witness = config.witness.clone();
         let witness = witness.unwrap_or_else(|| directory.join("witness").join("checkpoint"));
         let finality = config.ledger.finality.unwrap_or(Finality::Witnessed);
-        Self { directory, witness, origin: config.origin.clone(), finality }
+        let (origin, witnesses) = (config.origin.clone(), config.ledger.witnesses.clone());
+        Self { directory, witness, origin, finality, witnesses }
     }
 
     /// The directory itself.
@@ -67,6 +72,11 @@ impl Home {
     /// The directory of the log.
     pub(crate) fn ledger_directory(&self) -> PathBuf {
         self.directory.join("ledger")
+    }
+
+    /// The directory of the log as files that others read.
+    pub(crate) fn tiles(&self) -> PathBuf {
+        self.directory.join("tiles")
     }
 
     /// The directory of receipts.
@@ -126,7 +136,7 @@ impl Home {
             ));
         }
         let signer = self.keys()?.log_signer()?;
-        Ok(LogLedger::open(&self.ledger_directory(), signer, Some(self.witness.clone()))?)
+        Ok(LogLedger::open(&self.ledger_directory(), signer, self.watch()?)?)
     }
 
     /// Opens the ledger, or makes one; true if it was made.
@@ -140,9 +150,17 @@ impl Home {
         let signer = self.keys()?.log_signer()?;
         let name = short(signer.public().keyid());
         let origin = self.origin.clone().unwrap_or_else(|| format!("graunt.local/{name}"));
-        let witness = Some(self.witness.clone());
-        let ledger = LogLedger::create(&self.ledger_directory(), &origin, signer, witness)?;
+        let watch = self.watch()?;
+        let ledger = LogLedger::create(&self.ledger_directory(), &origin, signer, watch)?;
         Ok((ledger, true))
+    }
+
+    /// Who watches the log: the file, and the witnesses of the policy if there is one.
+    fn watch(&self) -> Result<Watch, Failure> {
+        let file = Some(self.witness.clone());
+        let Some(path) = &self.witnesses else { return Ok(Watch { file, cosigners: None }) };
+        let cosigners = Cosigners::new(Policy::load(path)?, WITNESS_MAX)?;
+        Ok(Watch { file, cosigners: Some(cosigners) })
     }
 
     /// Gives the log a new witness, which believes what it sees now.
@@ -235,6 +253,9 @@ impl Home {
         }
     }
 }
+
+/// Longest wait for one answer of a witness.
+const WITNESS_MAX: Duration = Duration::from_secs(5);
 
 /// Today in UTC, in days since 1970-01-01.
 ///

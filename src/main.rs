@@ -16,6 +16,7 @@ mod output;
 mod population;
 mod progress;
 mod script;
+mod serve;
 mod session;
 mod shell;
 mod show;

@@ -210,6 +210,22 @@ impl Keyring {
         Signer::load_or_create(&self.directory.join("log.pem"))
     }
 
+    /// The key that cosigns others' logs as their witness.
+    ///
+    /// # Errors
+    /// As [`Signer::load_or_create`].
+    pub fn witness_signer(&self) -> Result<Signer, LedgerError> {
+        Signer::load_or_create(&self.directory.join("witness.pem"))
+    }
+
+    /// The key that cosigns others' logs as a verifying mirror.
+    ///
+    /// # Errors
+    /// As [`Signer::load_or_create`].
+    pub fn mirror_signer(&self) -> Result<Signer, LedgerError> {
+        Signer::load_or_create(&self.directory.join("mirror.pem"))
+    }
+
     /// The key that signs release statements; its public half is trusted here.
     ///
     /// # Errors

@@ -8,8 +8,10 @@ pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod policy;
 mod redact;
+pub(crate) mod serve;
 pub(crate) mod sql;
 pub(crate) mod verify;
+pub(crate) mod witness;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -77,6 +79,10 @@ enum Command {
     Sql(sql::Arguments),
     /// Verify receipts, offline
     Verify(verify::Arguments),
+    /// Watch the logs of others, and cosign that they only go forward
+    Witness(witness::Arguments),
+    /// Serve the log, so that anyone can read and verify it
+    Serve(serve::Arguments),
 }
 
 /// What every subcommand is given.
@@ -128,6 +134,8 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<(), Failure> {
         Command::Budget(arguments) => budget::run(&arguments, &context, out),
         Command::Sql(arguments) => sql::run(arguments, &context, out),
         Command::Verify(arguments) => verify::run(&arguments, &context, out),
+        Command::Witness(arguments) => witness::run(&arguments, &context, out),
+        Command::Serve(arguments) => serve::run(&arguments, &context, out),
     }
 }
 
@@ -163,9 +171,10 @@ mod tests {
 
     #[test]
     fn every_help_has_the_exit_codes() {
-        for name in
-            ["demo", "cohort", "extract", "policy", "ledger", "keys", "budget", "sql", "verify"]
-        {
+        for name in [
+            "demo", "cohort", "extract", "policy", "ledger", "keys", "budget", "sql", "verify",
+            "witness", "serve",
+        ] {
             let help = parse(["graunt", name, "--help"]).unwrap_err();
             assert_eq!(help.exit_code(), 0);
             assert!(help.to_string().contains("Exit codes:"), "{name}");

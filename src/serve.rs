@@ -1,0 +1,120 @@
+//! The HTTP server of `graunt witness`, `graunt mirror` and `graunt serve`.
+//!
+//! It speaks plain HTTP/1.1: what it serves is signed. Put a proxy before it for TLS.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use chrono::Utc;
+use ledger_adapter::error::LedgerError;
+use ledger_adapter::witnessing::Reply;
+use tokio::net::TcpListener;
+use tokio::runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tower_http::services::ServeDir;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::fail::Failure;
+use crate::output::remark;
+
+/// What answers the body of a request that came at a time, in seconds since 1970.
+pub(crate) type Answers = Arc<dyn Fn(&[u8], u64) -> Reply + Send + Sync>;
+
+/// Routes of a witness: `POST /add-checkpoint`.
+///
+/// # Source
+/// C2SP tlog-witness v1.0.0, "add-checkpoint".
+pub(crate) fn witness(answers: Answers) -> Router {
+    let add = move |body: Bytes| {
+        let answers = Arc::clone(&answers);
+        async move {
+            let time = u64::try_from(Utc::now().timestamp()).unwrap_or(0);
+            let reply = tokio::task::spawn_blocking(move || answers(&body, time)).await;
+            reply.map_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response(), response)
+        }
+    };
+    Router::new().route("/add-checkpoint", post(add)).layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+}
+
+/// Brings the files of a log up to date.
+pub(crate) type Exports = Arc<dyn Fn() -> Result<(), LedgerError> + Send + Sync>;
+
+/// Routes of a log under `/log/`: its files, brought up to date when the checkpoint is asked for.
+///
+/// # Source
+/// C2SP tlog-tiles v0.1.0.
+pub(crate) fn log(directory: &Path, exports: Exports) -> Router {
+    let files = ServeDir::new(directory).append_index_html_on_directories(false);
+    let fresh = move |request: Request, next: Next| {
+        let exports = Arc::clone(&exports);
+        async move {
+            if request.uri().path() == "/checkpoint" {
+                let exported = tokio::task::spawn_blocking(move || exports()).await;
+                if let Err(fault) = exported.unwrap_or(Err(LedgerError::Poisoned)) {
+                    complain(&fault);
+                    return StatusCode::SERVICE_UNAVAILABLE.into_response();
+                }
+            }
+            next.run(request).await
+        }
+    };
+    let files = Router::new().fallback_service(files).layer(middleware::from_fn(fresh));
+    Router::new().nest("/log", files)
+}
+
+/// Serves until SIGINT or SIGTERM, and then finishes what is under way. `started` is told the
+/// address once requests are taken.
+///
+/// # Errors
+/// [`Failure::Store`] if the address cannot be had, or what `started` says.
+pub(crate) fn run(
+    listen: SocketAddr,
+    routes: Router,
+    started: impl FnOnce(SocketAddr) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let failed = || Failure::store(listen.to_string(), "listening");
+    let runtime = runtime::Builder::new_multi_thread().enable_all().build().map_err(failed())?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind(listen).await.map_err(failed())?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed())?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed())?;
+        started(listener.local_addr().map_err(failed())?)?;
+        let slow = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_MAX);
+        let served = axum::serve(listener, routes.layer(slow));
+        let ended = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        served.with_graceful_shutdown(ended).await.map_err(failed())
+    })
+}
+
+fn response(reply: Reply) -> Response {
+    if let Some(fault) = &reply.fault {
+        complain(fault);
+    }
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, [(header::CONTENT_TYPE, reply.content_type)], reply.body).into_response()
+}
+
+/// Tells the operator; whoever asked is told nothing of it.
+fn complain(fault: &LedgerError) {
+    remark(format_args!("graunt: {fault}"));
+}
+
+/// Longest request of a log to its witness: a checkpoint and 63 hashes are less than this.
+const BODY_BYTES_MAX: usize = 65_536;
+
+/// Longest time of a request.
+const REQUEST_MAX: Duration = Duration::from_secs(30);
