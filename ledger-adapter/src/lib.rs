@@ -58,6 +58,7 @@ pub mod log;
 mod loopback;
 pub mod manifest;
 pub mod memory;
+pub mod mirror;
 pub mod note;
 pub mod policy;
 pub mod proof;

@@ -13,7 +13,7 @@
 //! # Source
 //! C2SP tlog-tiles v0.1.0.
 
-mod reader;
+pub(crate) mod reader;
 pub mod source;
 pub(crate) mod writer;
 

@@ -12,11 +12,21 @@ use crate::note::{Checkpoint, VerifierKey};
 use crate::tiles::{HEIGHT, Tile, WIDTH, reader};
 use crate::tree::Tree;
 
+/// A tile under another name.
+#[derive(Debug)]
+struct Pending {
+    file: File,
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
 /// A directory of tiles that is being written. Others wait until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Writer {
     directory: PathBuf,
     old: Option<Checkpoint>,
+    /// Written, and neither on disk nor in place.
+    pending: Vec<Pending>,
     /// Directories whose names are not known to be on disk.
     unsynced: BTreeSet<PathBuf>,
     tiles_written: u64,
@@ -39,8 +49,14 @@ impl Writer {
             })?;
             key.open(&note, &path.display().to_string())
         });
-        let (directory, unsynced) = (directory.to_owned(), BTreeSet::new());
-        Ok(Self { directory, old: old.transpose()?, unsynced, tiles_written: 0, _lock: lock })
+        Ok(Self {
+            directory: directory.to_owned(),
+            old: old.transpose()?,
+            pending: Vec::new(),
+            unsynced: BTreeSet::new(),
+            tiles_written: 0,
+            _lock: lock,
+        })
     }
 
     /// Number of entries that the directory has.
@@ -89,7 +105,8 @@ impl Writer {
 
     /// Waits until all of it is on disk, and puts the checkpoint of `size` entries in place. Gives
     /// the number of tiles.
-    pub(crate) fn finish(self, note: &str, size: u64) -> Result<u64, LedgerError> {
+    pub(crate) fn finish(mut self, note: &str, size: u64) -> Result<u64, LedgerError> {
+        self.settle()?;
         for directory in &self.unsynced {
             let open = File::open(directory).map_err(failed(directory, "open"))?;
             durable::sync(&open, directory)?;
@@ -135,15 +152,36 @@ impl Writer {
         options.write(true).create(true).truncate(true).mode(durable::PUBLIC);
         let mut file = options.open(&temporary).map_err(failed(&temporary, "create"))?;
         file.write_all(bytes).map_err(failed(&temporary, "write"))?;
-        durable::sync(&file, &temporary)?;
-        fs::rename(&temporary, &path).map_err(failed(&path, "rename"))?;
+        self.pending.push(Pending { file, temporary, path });
         self.tiles_written += 1;
-        Ok(())
+        if self.pending.len() < PENDING_MAX { Ok(()) } else { self.settle() }
+    }
+
+    /// Waits until the tiles are on disk, and puts them in place. A file system gathers what is
+    /// synced at once, so many wait together.
+    fn settle(&mut self) -> Result<(), LedgerError> {
+        let pending = std::mem::take(&mut self.pending);
+        let sync = |tiles: &[Pending]| {
+            tiles.iter().try_for_each(|tile| durable::sync(&tile.file, &tile.temporary))
+        };
+        std::thread::scope(|scope| {
+            let chunks = pending.chunks(PENDING_MAX / SYNCS_AT_ONCE);
+            let threads: Vec<_> = chunks.map(|tiles| scope.spawn(move || sync(tiles))).collect();
+            let synced = threads.into_iter().map(|thread| match thread.join() {
+                Ok(synced) => synced,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            synced.collect::<Result<(), _>>()
+        })?;
+        let mut place = pending.iter();
+        place.try_for_each(|tile| {
+            fs::rename(&tile.temporary, &tile.path).map_err(failed(&tile.path, "rename"))
+        })
     }
 }
 
 /// Makes a directory and those above it, for everyone to read: a server may be someone else.
-fn make_directories(path: &Path) -> Result<(), LedgerError> {
+pub(crate) fn make_directories(path: &Path) -> Result<(), LedgerError> {
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o755);
     builder.create(path).map_err(failed(path, "create"))
@@ -154,3 +192,8 @@ const CHECKPOINT: &str = "checkpoint";
 const LOCK: &str = ".lock";
 
 const TEMPORARY: &str = ".tmp";
+
+/// Most tiles that wait to be synced, each an open file.
+const PENDING_MAX: usize = 128;
+
+const SYNCS_AT_ONCE: usize = 16;

@@ -14,7 +14,7 @@
 mod client;
 mod cosigners;
 pub mod request;
-mod server;
+pub(crate) mod server;
 
 use std::path::PathBuf;
 use std::sync::Arc;
