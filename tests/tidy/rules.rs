@@ -31,6 +31,8 @@ pub(super) const HOMES: &[Home] = &[
     },
     Home { crates: &["opendp", "dashu"], under: &["engine/src/noise/"], except: &[] },
     Home { crates: &["polars"], under: &["datasets/", "queries/"], except: &[] },
+    Home { crates: &["ureq"], under: &["ledger-adapter/src/"], except: &[] },
+    Home { crates: &["signed_note", "tlog_tiles"], under: &["ledger-adapter/"], except: &[] },
     Home { crates: &["tfhe"], under: &["engine/seal/"], except: &[] },
     Home { crates: &["arrow", "parquet"], under: &[""], except: &["ledger-adapter/"] },
 ];

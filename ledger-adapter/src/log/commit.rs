@@ -9,6 +9,7 @@
 //! nothing is done any more.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use crate::log::witness::{self, Witness};
 use crate::note::{Checkpoint, VerifierKey};
 use crate::proof::{LogProof, past_the_end};
 use crate::store::Decided;
+use crate::tiles;
 use crate::tree::{Tree, leaf_hash};
 use crate::witnessing::Cosigners;
 
@@ -35,6 +37,7 @@ pub(super) struct Core {
     key: VerifierKey,
     witness: Option<Witness>,
     cosigners: Option<Cosigners>,
+    tiles: Option<PathBuf>,
     lock: Arc<File>,
     pub(super) wal: Wal,
     replica: Replica,
@@ -117,6 +120,7 @@ impl Core {
             directory: directory.to_owned(),
             witness: watch.file.map(|path| Witness::new(path, key.clone())),
             cosigners: watch.cosigners,
+            tiles: watch.tiles,
             signer,
             key,
             lock: Self::lock_of(directory)?,
@@ -350,9 +354,13 @@ impl Core {
         {
             return Ok(kept);
         }
+        let read = |range: Range<u64>| range.map(|index| self.entry(index)).collect();
+        let export = |to: &PathBuf| tiles::write_new(to, &self.key, tree, read);
+        let exported = self.tiles.as_ref().map(export).transpose()?;
         let cosigned = cosigners.gather(note, &self.key, tree)?;
         let temporary = durable::beside(&path, ".tmp");
         durable::replace_through(&temporary, &path, cosigned.as_bytes(), durable::PUBLIC)?;
+        exported.map_or(Ok(0), |tiles| tiles.finish(&cosigned, tree.len()))?;
         Ok(cosigned)
     }
 

@@ -49,6 +49,9 @@ pub struct Watch {
     pub file: Option<PathBuf>,
     /// Witnesses that cosign.
     pub cosigners: Option<Cosigners>,
+    /// A directory that the log is exported to before they are asked: the mirrors among them read
+    /// the entries there. See [`crate::tiles`].
+    pub tiles: Option<PathBuf>,
 }
 
 impl Watch {
@@ -63,7 +66,7 @@ impl Watch {
 
 impl From<Option<PathBuf>> for Watch {
     fn from(file: Option<PathBuf>) -> Self {
-        Self { file, cosigners: None }
+        Self { file, cosigners: None, tiles: None }
     }
 }
 

@@ -2,7 +2,7 @@
 //! cosigns only what obeys them.
 //!
 //! ```text
-//! tiles of the log ──entries──▶ account rules, tree ──root is the signed one──▶ own copy ──▶ cosign
+//! tiles of the log ──entries──▶ account rules, tree ──root as signed──▶ own copy ──▶ cosignature
 //! ```
 //! A witness's cosignature says that a log only went forward. A mirror's says also that no account
 //! is overspent, no input was inactive, and no name stands for two things; so as many mirrors as a

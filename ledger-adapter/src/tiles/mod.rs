@@ -17,6 +17,7 @@ pub(crate) mod reader;
 pub mod source;
 pub(crate) mod writer;
 
+use std::ops::Range;
 use std::path::Path;
 
 use crate::error::{LedgerError, Untrusted};
@@ -45,16 +46,29 @@ pub struct Exported {
 pub fn export(log: &LogLedger, directory: &Path) -> Result<Exported, LedgerError> {
     let (checkpoint, note, tree) = log.published()?;
     let key: VerifierKey = log.vkey().parse()?;
-    let mut writer = Writer::open(directory, &key)?;
-    writer.check_continued_by(&tree)?;
-    for tile in Tile::new_of(writer.old_size(), checkpoint.size) {
-        match tile.level {
-            None => writer.put_entries(&tile, &log.raw_entries(tile.entries())?)?,
-            Some(level) => writer.put_hashes(&tile, level, &tree)?,
-        }
-    }
+    let writer = write_new(directory, &key, &tree, |range| log.raw_entries(range))?;
     let tiles_written = writer.finish(&note, checkpoint.size)?;
     Ok(Exported { checkpoint, tiles_written })
+}
+
+/// Writes the tiles of a tree that a directory has not; its checkpoint stays as it was. `read`
+/// gives the exact bytes of entries.
+pub(crate) fn write_new(
+    directory: &Path,
+    key: &VerifierKey,
+    tree: &Tree,
+    mut read: impl FnMut(Range<u64>) -> Result<Vec<Vec<u8>>, LedgerError>,
+) -> Result<Writer, LedgerError> {
+    let mut writer = Writer::open(directory, key)?;
+    writer.check_continued_by(tree)?;
+    for tile in Tile::new_of(writer.old_size(), tree.len()) {
+        match tile.level {
+            None => writer.put_entries(&tile, &read(tile.entries())?)?,
+            Some(level) => writer.put_hashes(&tile, level, tree)?,
+        }
+    }
+    writer.settle()?;
+    Ok(writer)
 }
 
 /// Reads all of an exported log and verifies it: the checkpoint's signature, every entry and every
@@ -126,7 +140,7 @@ impl Tile {
     }
 
     /// Indices of its entries, if it is of entries or their hashes.
-    pub(crate) fn entries(&self) -> std::ops::Range<u64> {
+    pub(crate) fn entries(&self) -> Range<u64> {
         let first = self.index * WIDTH;
         first..first + u64::from(self.width)
     }

@@ -159,7 +159,7 @@ impl Writer {
 
     /// Waits until the tiles are on disk, and puts them in place. A file system gathers what is
     /// synced at once, so many wait together.
-    fn settle(&mut self) -> Result<(), LedgerError> {
+    pub(crate) fn settle(&mut self) -> Result<(), LedgerError> {
         let pending = std::mem::take(&mut self.pending);
         let sync = |tiles: &[Pending]| {
             tiles.iter().try_for_each(|tile| durable::sync(&tile.file, &tile.temporary))

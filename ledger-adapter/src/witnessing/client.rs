@@ -39,10 +39,10 @@ impl Client {
     /// Has a signed checkpoint of the whole `tree` cosigned, and gives the verified line.
     ///
     /// # Errors
-    /// [`Untrusted::RolledBack`] if the witness has seen more, [`Untrusted::Forked`] if it says that
-    /// the tree does not continue what it has seen, [`Untrusted::Signature`] if it answers with
-    /// anything but its own cosignature, [`LedgerError::Answered`] for other refusals,
-    /// [`LedgerError::Unreachable`].
+    /// [`Untrusted::RolledBack`] if the witness has seen more, [`Untrusted::Forked`] if it says
+    /// that the tree does not continue what it has seen, [`Untrusted::Signer`] or
+    /// [`Untrusted::Signature`] if it answers with anything but its own cosignature,
+    /// [`LedgerError::Answered`] for other refusals, [`LedgerError::Unreachable`].
     pub fn cosign(&self, note: &Note, tree: &Tree) -> Result<SignatureLine, LedgerError> {
         let mut old = self.first_guess(tree.len());
         for _ in 0..ROUNDS_MAX {

@@ -7,8 +7,11 @@ use super::*;
 use crate::cosignature::Cosigner;
 use crate::log::commit::COSIGNED;
 use crate::loopback::Loopback;
+use crate::mirror::Mirror;
 use crate::note::VerifierKey;
 use crate::policy::Policy;
+use crate::tiles;
+use crate::tiles::source::Source;
 use crate::witnessing::{Cosigners, Witness};
 
 fn cosigner(number: u8) -> Cosigner {
@@ -76,7 +79,7 @@ impl Watched {
 
     fn watch(&self) -> Watch {
         let cosigners = Cosigners::new(self.policy(), Duration::from_secs(10)).unwrap();
-        Watch { file: None, cosigners: Some(cosigners) }
+        Watch { cosigners: Some(cosigners), ..Watch::default() }
     }
 
     fn open(&self) -> Result<LogLedger, LedgerError> {
@@ -186,6 +189,48 @@ fn two_processes_share_what_was_gathered_and_ignore_what_was_spoilt() {
     }
     fs::write(&path, kept).unwrap();
     assert_eq!(two.len().unwrap(), 4);
+}
+
+#[test]
+fn mirrors_cosign_a_charge_that_they_have_replayed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let key = VerifierKey::new(ORIGIN, signer().public()).unwrap();
+    let source = Source::directory(&path("tiles"));
+    let mirror = Mirror::open(&path("mirror"), key, cosigner(0)).unwrap();
+    let mirror = Arc::new(Mutex::new(mirror));
+    let (kept, from) = (Arc::clone(&mirror), source.clone());
+    let server = Loopback::start(move |_, body| {
+        let reply = kept.lock().unwrap().add_checkpoint(body, &from, 1_795_305_600);
+        (reply.status, reply.content_type.to_owned(), reply.body.into_bytes())
+    });
+    let policy = format!("witness m {} {}\nquorum m\n", cosigner(0).key(), server.url());
+    let watch = |tiles| {
+        let policy = Policy::parse(&policy).unwrap();
+        let cosigners = Some(Cosigners::new(policy, Duration::from_secs(10)).unwrap());
+        Watch { file: None, cosigners, tiles }
+    };
+    let tiles = Some(path("tiles"));
+    let log = LogLedger::create(&path("log"), ORIGIN, signer(), watch(tiles.clone())).unwrap();
+    let (account, root, key) = (digest(b'a', 0), digest(b'x', 0), digest(b'k', 0));
+    log.open_account(&Opening { account, cap: cost(9) }).unwrap();
+    log.attest(&Attestation { root, account, key, expires_day: 9 }).unwrap();
+    drop(log.charge(&charge(1, 4), Finality::Witnessed).unwrap());
+    let held = mirror.lock().unwrap().state().balance(account);
+    assert_eq!(held, log.remaining(account).unwrap());
+    // What is exported has the cosignature, and is whole.
+    let exported = source.checkpoint().unwrap();
+    assert_eq!(exported, log.proof(&[0]).unwrap().checkpoint);
+    let checked = tiles::check(&source, &log.vkey().parse().unwrap()).unwrap();
+    assert_eq!(checked.size, 3);
+    drop(log);
+    // A mirror that is not shown the entries does not cosign.
+    let log = LogLedger::open(&path("log"), signer(), watch(None)).unwrap();
+    assert!(is_unwitnessed(log.charge(&charge(2, 1), Finality::Witnessed)));
+    drop(log);
+    let log = LogLedger::open(&path("log"), signer(), watch(tiles)).unwrap();
+    assert!(matches!(log.outcome(digest(b'q', 2)).unwrap(), Some(Outcome::Charged(_))));
+    assert_eq!(mirror.lock().unwrap().last().unwrap().size, 4);
 }
 
 #[test]
