@@ -193,6 +193,34 @@ mod tests {
     }
 
     #[test]
+    fn a_checkpoint_of_a_public_log_is_read_with_its_public_witness() {
+        // The staging log arche2025h1 as cosigned by remora.n621.de in May 2026, of which the
+        // lines of a third and fourth key are kept as well.
+        let name = "arche2025h1.staging.ct.transparency.dev";
+        let text = format!(
+            "{name}\n1432088532\nU7WM79jrzyhGZ5/GUBTpM7NzwdyfFx61t3RovgcC4Ro=\n\n\
+             \u{2014} {name} zTM8sQAAAZ5W0WdjBAMARjBEAiBjW5IQf9pvsYLfQFX6hoGREPMHbdQ3urbllzal\
+             ApkptQIgIpwtEroeW2BXaHAI4kJXFbon5Ch9MNL5zRNZ55lvGt0=\n\
+             \u{2014} {name} ui8GwCF1+kWqZrxGdhj4aX3gcw7XUlXQQabg/27lefwhUkzbC3NygNI75MdhL1bf\
+             TW9g8Ei59RA23oHP7Ry1k3ZFWwQ=\n\
+             \u{2014} transparency.dev/DEV:witness-little-garden 2AQqhwAAAABqEiEgzgFIqqhbUoDwj\
+             MWE6UP8nd8/KYTzwZ2rhIgcqoXHAwVkjZr4AscylP3v7sEodkRAErumC2q44vdgJY096st5BQ==\n\
+             \u{2014} remora.n621.de 2net5wAAAABqEiEgPlfF3V06o0Y+fHM+J5J9s27wgxxcOVSpZ/2g/KSiX\
+             Cg9DEZI+aVCIobWX9sXTynk5XeU/zZ0WBxtqB0DrAWfBw==\n"
+        );
+        let key = format!("{name}+ba2f06c0+AU0vHmlGCS/PdN8b2OaGmKprLI8HKM+dJ472xgFYh15f");
+        let key: VerifierKey = key.parse().unwrap();
+        let witness = "remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2";
+        let witness: CosignerKey = witness.parse().unwrap();
+        let note = Note::parse(&text).unwrap();
+        assert_eq!(note.to_string(), text);
+        assert_eq!(key.verify(&note, "here").unwrap().size, 1_432_088_532);
+        assert_eq!(witness.verify(&note, "here").unwrap(), Some(1_779_573_024));
+        let other = Note::parse(&text.replace("\n1432088532\n", "\n1432088533\n")).unwrap();
+        assert!(key.verify(&other, "here").is_err() && witness.verify(&other, "here").is_err());
+    }
+
+    #[test]
     fn others_code_reads_our_notes() {
         let (_, note) = cosigned();
         let log = VerifierKey::new("example.org/graunt", signer(1).public()).unwrap();

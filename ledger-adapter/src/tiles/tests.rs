@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
+use proptest::test_runner::Config;
 use tempfile::TempDir;
 
 use super::*;
@@ -13,6 +15,7 @@ use crate::digest::Digest;
 use crate::keys::Signer;
 use crate::ledger::Ledger;
 use crate::log::Watch;
+use crate::tree::{leaf_hash, node_hash};
 
 const ORIGIN: &str = "example.org/log";
 
@@ -166,6 +169,50 @@ fn new_tiles_are_those_that_others_would_publish() {
         theirs.sort_unstable();
         assert_eq!(ours, theirs, "{old} to {new}");
     }
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 10, ..Config::default() })]
+    #[test]
+    fn tiles_of_every_growth_hold_the_tree(old in 0_u64..70_000, more in 0_u64..70_000) {
+        let mut tree = Tree::default();
+        (0..old + more).for_each(|index| tree.push(leaf_hash(&index.to_be_bytes())));
+        let mut held = BTreeMap::new();
+        for tile in Tile::new_of(0, old).into_iter().chain(Tile::new_of(old, old + more)) {
+            let Some(level) = tile.level else { continue };
+            let hashes = reader::expected(&tree, &tile, level);
+            prop_assert_eq!(hashes.len(), usize::from(tile.width));
+            // A full tile is written once; a partial one that grew has another path.
+            prop_assert!(held.insert(tile.path(), hashes).is_none());
+        }
+        // The last tiles of all levels, the lowest rightmost, add up to the root.
+        let mut root: Option<Digest> = None;
+        for level in 0..=7_u8 {
+            let count = (old + more) >> (u32::from(level) * 8);
+            let Ok(width @ 1..) = u16::try_from(count % 256) else { continue };
+            let tile = Tile { level: Some(level), index: count / 256, width };
+            let hashes = &held[&tile.path()];
+            root = Some(folded(hashes, root));
+        }
+        prop_assert_eq!(root.unwrap_or_else(|| Digest::sha256(b"")), tree.root());
+    }
+}
+
+/// The root over complete subtrees of one height, and what is to the right of them.
+fn folded(hashes: &[Digest], right: Option<Digest>) -> Digest {
+    let (mut rest, mut hash) = (hashes, right);
+    // From the right: each complete subtree of a power of two joins what is right of it.
+    while !rest.is_empty() {
+        let count = 1_usize << rest.len().trailing_zeros();
+        let (before, last) = rest.split_at(rest.len() - count);
+        let mut level = last.to_vec();
+        while level.len() > 1 {
+            level = level.chunks(2).map(|pair| node_hash(&pair[0], &pair[1])).collect();
+        }
+        hash = Some(hash.map_or(level[0], |right| node_hash(&level[0], &right)));
+        rest = before;
+    }
+    hash.unwrap()
 }
 
 #[test]

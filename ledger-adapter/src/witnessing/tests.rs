@@ -5,6 +5,9 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use proptest::prelude::{prop, prop_assert_eq, proptest};
+use proptest::test_runner::Config;
+
 use super::*;
 use crate::digest::Digest;
 use crate::error::Untrusted;
@@ -313,6 +316,40 @@ fn a_witness_that_tells_nonsense_is_given_up() {
         assert!(is_refusal || matches!(error, LedgerError::Malformed { .. }), "{error:?}");
     }
     assert!(Client::new(cosigner(0).key().clone(), "ftp://x", Duration::from_secs(1)).is_err());
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 24, ..Config::default() })]
+    #[test]
+    fn a_witness_only_goes_forward_on_one_branch(
+        steps in prop::collection::vec((0_u64..80, 0_u64..80, 0_u64..80), 1..30)
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let witness = witness(directory.path(), 0);
+        // What it must have: the size, and the tree that it has seen up to there.
+        let mut seen = Tree::default();
+        for (size, fork, old) in steps {
+            let next = forked(size, fork);
+            let status = ask(&witness, &request(&next, old)).0;
+            let continues = next.root_at(seen.len()) == Some(seen.root());
+            let expected = if old > size {
+                400
+            } else if old != seen.len() {
+                409
+            } else if continues {
+                200
+            } else {
+                422
+            };
+            prop_assert_eq!(status, expected, "{} of fork {} from {}", size, fork, old);
+            if status == 200 {
+                seen = next;
+            }
+            let last = witness.last(ORIGIN).unwrap();
+            let (size, root) = last.map_or((0, Tree::default().root()), |it| (it.size, it.root));
+            prop_assert_eq!((size, root), (seen.len(), seen.root()));
+        }
+    }
 }
 
 /// Three witnesses, at these addresses, of which two are enough.
