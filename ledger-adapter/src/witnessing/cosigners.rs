@@ -25,9 +25,14 @@ impl Cosigners {
     /// request; all of them together take at most four times as long.
     ///
     /// # Errors
-    /// [`LedgerError::Malformed`] for an address that is none, or if the witnesses that have one
-    /// are too few; [`LedgerError::Store`] if no thread can be started.
+    /// [`LedgerError::Malformed`] for an address that is none, if the witnesses that have one are
+    /// too few, or if the policy asks for none; [`LedgerError::Store`] if no thread can be started.
     pub fn new(policy: Policy, timeout: Duration) -> Result<Self, LedgerError> {
+        let bad =
+            |detail: &str| LedgerError::Malformed { what: "policy", detail: detail.to_owned() };
+        if policy.is_met_by(|_| false) {
+            return Err(bad("it asks for no witness, so it makes nothing witnessed"));
+        }
         let mut workers = Vec::new();
         for (witness, line) in policy.witnesses().iter().enumerate() {
             let Some(url) = &line.url else { continue };
@@ -46,8 +51,7 @@ impl Cosigners {
         }
         let can_ask = |witness| workers.iter().any(|worker| worker.witness == witness);
         if !policy.is_met_by(can_ask) {
-            let detail = "its quorum needs witnesses that have no address".to_owned();
-            return Err(LedgerError::Malformed { what: "policy", detail });
+            return Err(bad("its quorum needs witnesses that have no address"));
         }
         Ok(Self { policy, workers, timeout })
     }

@@ -388,13 +388,21 @@ fn two_of_three_are_enough_and_one_is_not() {
 }
 
 #[test]
-fn witnesses_without_addresses_must_not_be_needed() {
-    let key = cosigner(0).key().clone();
-    let policy = |text: &str| Policy::parse(text).unwrap();
-    let needed = policy(&format!("witness w {key}\nquorum w\n"));
-    assert!(Cosigners::new(needed, Duration::from_secs(1)).is_err());
-    let spare = policy(&format!("witness w {key}\nquorum none\n"));
-    let cosigners = Cosigners::new(spare, Duration::from_secs(1)).unwrap();
-    let text = note(&tree(2)).to_string();
-    assert_eq!(cosigners.gather(&text, &log_key(), &tree(2)).unwrap(), text);
+fn a_policy_must_ask_for_witnesses_and_say_where_enough_of_them_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = served(witness(directory.path(), 0));
+    let (a, b) = (cosigner(0).key().clone(), cosigner(1).key().clone());
+    let lines = format!("witness a {a} {}\nwitness b {b}\n", server.url());
+    let new = |quorum: &str| {
+        let policy = Policy::parse(&format!("{lines}{quorum}\n")).unwrap();
+        Cosigners::new(policy, Duration::from_secs(10))
+    };
+    for quorum in ["quorum none", "quorum b", "group g all a b\nquorum g"] {
+        assert!(matches!(new(quorum), Err(LedgerError::Malformed { what: "policy", .. })));
+    }
+    for quorum in ["quorum a", "group g any a b\nquorum g"] {
+        let text = note(&tree(2)).to_string();
+        let cosigned = new(quorum).unwrap().gather(&text, &log_key(), &tree(2)).unwrap();
+        assert_eq!(Note::parse(&cosigned).unwrap().signatures().len(), 2);
+    }
 }
