@@ -13,6 +13,7 @@ use crate::entry::Entry;
 use crate::keys::Signer;
 use crate::loopback::Loopback;
 use crate::tiles;
+use crate::tiles::serve::resource;
 use crate::tree::{Tree, leaf_hash};
 use crate::witnessing::Client;
 
@@ -265,9 +266,9 @@ fn a_mirror_does_not_open_on_a_spoilt_copy_or_the_logs_key() {
 fn a_mirror_is_asked_as_a_witness_and_follows_over_http() {
     let fixture = Fixture::new();
     let tiles = fixture.tiles();
-    let files = Loopback::start(move |path, _| {
-        let bytes = fs::read(tiles.join(path.trim_start_matches('/')));
-        bytes.map_or((404, String::new(), Vec::new()), |bytes| (200, String::new(), bytes))
+    let files = Loopback::start(move |path, _| match resource(&tiles, &path[1..]).unwrap() {
+        Some(file) => (200, file.content_type.to_owned(), file.body),
+        None => (404, String::new(), Vec::new()),
     });
     let source = Source::url(&files.url(), Duration::from_secs(10)).unwrap();
     let tree = fixture.publish(&entries(300));

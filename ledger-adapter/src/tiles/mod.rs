@@ -14,6 +14,7 @@
 //! C2SP tlog-tiles v0.1.0.
 
 pub(crate) mod reader;
+pub mod serve;
 pub mod source;
 pub(crate) mod writer;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ pub(crate) struct Writer {
     old: Option<Checkpoint>,
     /// Written, and neither on disk nor in place.
     pending: Vec<Pending>,
-    /// Directories whose names are not known to be on disk.
+    /// Directories in which names may not be on disk.
     unsynced: BTreeSet<PathBuf>,
     tiles_written: u64,
     /// Closing it unlocks the directory.
@@ -139,13 +139,9 @@ impl Writer {
 
     fn put(&mut self, tile: &Tile, bytes: &[u8]) -> Result<(), LedgerError> {
         let path = self.directory.join(tile.path());
-        for parent in path.ancestors().skip(1) {
-            if !self.unsynced.insert(parent.to_owned()) || parent == self.directory {
-                break;
-            }
-        }
         if let Some(parent) = path.parent() {
             make_directories(parent)?;
+            self.unsynced.insert(parent.to_owned());
         }
         let temporary = durable::beside(&path, TEMPORARY);
         let mut options = OpenOptions::new();
@@ -182,9 +178,18 @@ impl Writer {
 
 /// Makes a directory and those above it, for everyone to read: a server may be someone else.
 pub(crate) fn make_directories(path: &Path) -> Result<(), LedgerError> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o755);
-    builder.create(path).map_err(failed(path, "create"))
+    if path.is_dir() {
+        return Ok(());
+    }
+    // One level at a time, so that each name is synced.
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        make_directories(parent)?;
+    }
+    match DirBuilder::new().mode(0o755).create(path) {
+        Ok(()) => durable::sync_directory_of(path),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(failed(path, "create")(error)),
+    }
 }
 
 const CHECKPOINT: &str = "checkpoint";

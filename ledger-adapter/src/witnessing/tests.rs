@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use proptest::prelude::{prop, prop_assert_eq, proptest};
@@ -353,12 +354,16 @@ proptest! {
 }
 
 /// Three witnesses, at these addresses, of which two are enough.
-fn two_of_three(urls: [&str; 3]) -> Cosigners {
+fn cosigners(urls: [&str; 3], timeout: Duration) -> Cosigners {
     let line =
         |(number, url): (u8, &str)| format!("witness w{number} {} {url}\n", cosigner(number).key());
     let lines: String = (0..3).zip(urls).map(line).collect();
     let policy = Policy::parse(&format!("{lines}group g 2 w0 w1 w2\nquorum g\n")).unwrap();
-    Cosigners::new(policy, Duration::from_secs(10)).unwrap()
+    Cosigners::new(policy, timeout).unwrap()
+}
+
+fn two_of_three(urls: [&str; 3]) -> Cosigners {
+    cosigners(urls, Duration::from_secs(10))
 }
 
 #[test]
@@ -385,6 +390,27 @@ fn two_of_three_are_enough_and_one_is_not() {
     gather(&tree(9)).unwrap();
     let fork = forked(11, 7);
     assert_eq!(fault(gather(&fork)), Untrusted::Forked);
+}
+
+#[test]
+fn a_witness_that_hangs_holds_up_nobody_while_the_others_are_enough() {
+    let directories: Vec<_> = (0..2).map(|_| tempfile::tempdir().unwrap()).collect();
+    let serve = |number: u8| served(witness(directories[usize::from(number)].path(), number));
+    let (a, b) = (serve(0), serve(1));
+    let (end, gate) = mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let c = Loopback::start(move |_, _| {
+        // Until the test is over.
+        assert!(gate.lock().unwrap().recv().is_err());
+        (500, String::new(), Vec::new())
+    });
+    // Whoever waited for the third would wait an hour.
+    let cosigners = cosigners([&a.url(), &b.url(), &c.url()], Duration::from_secs(3600));
+    for size in [4, 5, 600] {
+        let text = note(&tree(size)).to_string();
+        cosigners.gather(&text, &log_key(), &tree(size)).unwrap();
+    }
+    drop(end);
 }
 
 #[test]
