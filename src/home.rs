@@ -158,9 +158,10 @@ impl Home {
     /// Who watches the log: the file, and the witnesses of the policy if there is one.
     fn watch(&self) -> Result<Watch, Failure> {
         let file = Some(self.witness.clone());
-        let Some(path) = &self.witnesses else { return Ok(Watch { file, cosigners: None }) };
+        let Some(path) = &self.witnesses else { return Ok(file.into()) };
         let cosigners = Cosigners::new(Policy::load(path)?, WITNESS_MAX)?;
-        Ok(Watch { file, cosigners: Some(cosigners) })
+        // Mirrors read the entries before they cosign.
+        Ok(Watch { file, cosigners: Some(cosigners), tiles: Some(self.tiles()) })
     }
 
     /// Gives the log a new witness, which believes what it sees now.

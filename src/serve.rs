@@ -3,24 +3,23 @@
 //! It speaks plain HTTP/1.1: what it serves is signed. Put a proxy before it for TLS.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Path};
 use axum::http::{StatusCode, header};
-use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use chrono::Utc;
 use ledger_adapter::error::LedgerError;
+use ledger_adapter::tiles::serve::{Resource, resource};
 use ledger_adapter::witnessing::Reply;
 use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tower_http::services::ServeDir;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::fail::Failure;
@@ -52,23 +51,35 @@ pub(crate) type Exports = Arc<dyn Fn() -> Result<(), LedgerError> + Send + Sync>
 ///
 /// # Source
 /// C2SP tlog-tiles v0.1.0.
-pub(crate) fn log(directory: &Path, exports: Exports) -> Router {
-    let files = ServeDir::new(directory).append_index_html_on_directories(false);
-    let fresh = move |request: Request, next: Next| {
-        let exports = Arc::clone(&exports);
+pub(crate) fn log(directory: &path::Path, exports: Exports) -> Router {
+    let directory = Arc::new(directory.to_owned());
+    let read = move |Path(path): Path<String>| {
+        let (directory, exports) = (Arc::clone(&directory), Arc::clone(&exports));
         async move {
-            if request.uri().path() == "/checkpoint" {
-                let exported = tokio::task::spawn_blocking(move || exports()).await;
-                if let Err(fault) = exported.unwrap_or(Err(LedgerError::Poisoned)) {
+            let found = tokio::task::spawn_blocking(move || {
+                if path == "checkpoint" {
+                    exports()?;
+                }
+                resource(&directory, &path)
+            });
+            match found.await.unwrap_or(Err(LedgerError::Poisoned)) {
+                Ok(Some(found)) => file(found),
+                Ok(None) => StatusCode::NOT_FOUND.into_response(),
+                Err(fault) => {
                     complain(&fault);
-                    return StatusCode::SERVICE_UNAVAILABLE.into_response();
+                    StatusCode::SERVICE_UNAVAILABLE.into_response()
                 }
             }
-            next.run(request).await
         }
     };
-    let files = Router::new().fallback_service(files).layer(middleware::from_fn(fresh));
-    Router::new().nest("/log", files)
+    Router::new().route("/log/{*path}", get(read))
+}
+
+fn file(found: Resource) -> Response {
+    let cached =
+        if found.is_immutable { "public, max-age=31536000, immutable" } else { "no-store" };
+    let headers = [(header::CONTENT_TYPE, found.content_type), (header::CACHE_CONTROL, cached)];
+    (headers, found.body).into_response()
 }
 
 /// Serves until SIGINT or SIGTERM, and then finishes what is under way. `started` is told the

@@ -11,3 +11,4 @@ mod street;
 mod support;
 mod tamper;
 mod tidy;
+mod watched;

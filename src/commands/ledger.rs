@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use engine::scan::extract::VerifiedExtract;
 use ledger_adapter::charge::ExtractStatus;
@@ -10,6 +11,7 @@ use ledger_adapter::entry::Entry;
 use ledger_adapter::error::{LedgerError, Untrusted};
 use ledger_adapter::leaves::Leaves;
 use ledger_adapter::ledger::Ledger;
+use ledger_adapter::tiles;
 use serde_json::{Value, json};
 
 use crate::commands::{Context, redact};
@@ -47,6 +49,12 @@ enum Action {
         #[arg(value_name = "INDEX")]
         index: u64,
     },
+    /// Write the log as files that any file server can serve, or what is new in it
+    Export {
+        /// Directory of the files
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
     /// Read everything again and verify it: entries, rules, signature, witness, extracts
     Check,
     /// Withdraw an extract for good
@@ -79,6 +87,7 @@ pub(crate) fn run(
         Action::Init { add_witness } => init(*add_witness, context, out),
         Action::Log { last } => log(*last, context, out),
         Action::Show { index } => show(*index, context, out),
+        Action::Export { directory } => export(directory, context, out),
         Action::Check => check(context, out),
         Action::Revoke { root } => revoke(root, context, out),
         Action::Redact { query } => redact::run(query, context, out),
@@ -149,6 +158,16 @@ fn show(index: u64, context: &Context, out: &mut Output) -> Result<(), Failure> 
     out.line("under the signed checkpoint:")?;
     proof.checkpoint.lines().try_for_each(|line| out.line(format_args!("  {line}")))?;
     out.line(format_args!("verified with {}", proof.vkey))
+}
+
+fn export(directory: &Path, context: &Context, out: &mut Output) -> Result<(), Failure> {
+    let tiles::Exported { checkpoint, tiles_written } =
+        tiles::export(&context.home.ledger()?, directory)?;
+    if context.json {
+        return out.json(&json!({"entries": checkpoint.size, "tiles_written": tiles_written}));
+    }
+    let (size, directory) = (checkpoint.size, directory.display());
+    out.line(format_args!("{size} entries are in {directory}, {tiles_written} files are new"))
 }
 
 fn revoke(beginning: &str, context: &Context, out: &mut Output) -> Result<(), Failure> {

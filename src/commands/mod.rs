@@ -6,6 +6,7 @@ pub(crate) mod demo;
 pub(crate) mod extract;
 pub(crate) mod keys;
 pub(crate) mod ledger;
+pub(crate) mod mirror;
 pub(crate) mod policy;
 mod redact;
 pub(crate) mod serve;
@@ -81,6 +82,8 @@ enum Command {
     Verify(verify::Arguments),
     /// Watch the logs of others, and cosign that they only go forward
     Witness(witness::Arguments),
+    /// Replay the log of another by its rules, and cosign only what obeys them
+    Mirror(mirror::Arguments),
     /// Serve the log, so that anyone can read and verify it
     Serve(serve::Arguments),
 }
@@ -135,6 +138,7 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<(), Failure> {
         Command::Sql(arguments) => sql::run(arguments, &context, out),
         Command::Verify(arguments) => verify::run(&arguments, &context, out),
         Command::Witness(arguments) => witness::run(&arguments, &context, out),
+        Command::Mirror(arguments) => mirror::run(&arguments, &context, out),
         Command::Serve(arguments) => serve::run(&arguments, &context, out),
     }
 }

@@ -63,7 +63,8 @@ pub(crate) fn policy_line(name: &str, cosigner: &Cosigner, address: SocketAddr) 
     format!("witness {name} {} http://{address}", cosigner.key())
 }
 
-fn told(line: &str, context: &Context, out: &mut Output) -> Result<(), Failure> {
+/// Prints the line of a policy.
+pub(crate) fn told(line: &str, context: &Context, out: &mut Output) -> Result<(), Failure> {
     if context.json {
         return out.json(&json!({"policy_line": line}));
     }

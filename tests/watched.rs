@@ -1,0 +1,132 @@
+//! Others who watch a log: witnesses and mirrors as processes, and the log as files.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+use serde_json::Value;
+
+use crate::support::{Place, copy};
+
+/// A server that ends with the test.
+struct Server {
+    child: Child,
+    /// What it said first.
+    line: String,
+}
+
+impl Server {
+    fn start(place: &Place, args: &[&str]) -> Self {
+        let mut command = place.command(args);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self { child, line: line.trim_end().to_owned() }
+    }
+
+    /// The address in its first line.
+    fn url(&self) -> &str {
+        let at = self.line.find("http://").unwrap_or_else(|| panic!("{}", self.line));
+        self.line[at..].split_whitespace().next().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn vkey(place: &Place) -> String {
+    let told: Value = serde_json::from_str(&place.done(&["ledger", "init", "--json"])).unwrap();
+    told["vkey"].as_str().unwrap().to_owned()
+}
+
+/// Writes who must cosign: two of these.
+fn set_policy(place: &Place, key: &str, servers: &[&Server]) {
+    let mut text = format!("log {key}\n");
+    for (i, server) in servers.iter().enumerate() {
+        let rest = server.line.splitn(3, ' ').nth(2).unwrap();
+        text.push_str(&format!("witness w{i} {rest}\n"));
+    }
+    let names: Vec<String> = (0..servers.len()).map(|i| format!("w{i}")).collect();
+    text.push_str(&format!("group all 2 {}\nquorum all\n", names.join(" ")));
+    fs::write(place.path("watchers.policy"), text).unwrap();
+    fs::write(place.path("graunt.toml"), "[ledger]\nwitnesses = \"watchers.policy\"\n").unwrap();
+}
+
+#[test]
+fn a_charge_counts_once_two_of_three_have_cosigned() {
+    let place = Place::small_site();
+    let key = vkey(&place);
+    let homes: Vec<Place> = (0..3).map(|_| Place::new()).collect();
+    let witness =
+        |home: &Place| Server::start(home, &["witness", "--log", &key, "--listen", "127.0.0.1:0"]);
+    let files = Server::start(&place, &["serve", "--listen", "127.0.0.1:0"]);
+    let log = files.url().trim_end_matches("/checkpoint").to_owned();
+    let mirror =
+        ["mirror", "--log", &key, "--from", &log, "--listen", "127.0.0.1:0"].map(str::to_owned);
+    let mirror: Vec<&str> = mirror.iter().map(String::as_str).collect();
+    let (first, second) = (witness(&homes[0]), witness(&homes[1]));
+    let third = Server::start(&homes[2], &mirror);
+    set_policy(&place, &key, &[&first, &second, &third]);
+    place.done(&["sql", "-c", "SELECT COUNT(*) AS n FROM person"]);
+    let checkpoint = fs::read_to_string(place.path(".graunt/ledger/checkpoint")).unwrap();
+    assert!(checkpoint.matches('\u{2014}').count() >= 3, "{checkpoint}");
+
+    // One may be gone: the other two are enough, one of them a mirror that replays the rules.
+    drop(first);
+    place.done(&["sql", "-c", "SELECT COUNT(*) AS m FROM visit_occurrence"]);
+    let checkpoint = fs::read_to_string(place.path(".graunt/ledger/checkpoint")).unwrap();
+    assert!(checkpoint.contains("mirror.local/"), "{checkpoint}");
+
+    // An older copy of the log, with its witness file, is not believed by those who saw more.
+    let before = place.charges_and_releases();
+    copy(&place.path(".graunt"), &place.path("backup"));
+    place.done(&["sql", "-c", "SELECT COUNT(*) AS k FROM death"]);
+    for kept in ["ledger", "witness"] {
+        fs::remove_dir_all(place.path(&format!(".graunt/{kept}"))).unwrap();
+        copy(&place.path(&format!("backup/{kept}")), &place.path(&format!(".graunt/{kept}")));
+    }
+    let said = place.run(&["sql", "-c", "SELECT COUNT(*) AS k FROM death"]);
+    assert_ne!(said.code, 0);
+    assert_eq!(said.out, "");
+    assert_eq!(before, (2, 2));
+
+    // Without enough of them nothing is answered.
+    drop(second);
+    let said = place.run(&["sql", "-c", "SELECT COUNT(*) AS l FROM person"]);
+    assert_ne!(said.code, 0);
+    assert!(said.out.is_empty() && said.err.contains("cosign"), "{}", said.err);
+}
+
+#[test]
+fn a_log_is_mirrored_from_files_and_a_broken_rule_is_found() {
+    let place = Place::small_site();
+    place.done(&["sql", "-c", "SELECT COUNT(*) AS n FROM person"]);
+    let key = vkey(&place);
+    place.done(&["ledger", "export", "files"]);
+    let other = Place::new();
+    let files = place.path("files");
+    let files = files.to_str().unwrap();
+    let told = other.done(&["mirror", "--log", &key, "--from", files, "--once", "--json"]);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let entries = told["entries"].as_u64().unwrap();
+    assert_eq!(told["note"].as_str().unwrap().matches('\u{2014}').count(), 2);
+    // An entry that is changed is not cosigned by whoever mirrors anew.
+    let bundle = place.find("files/tile/entries", "");
+    let mut bytes = fs::read(&bundle).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    fs::write(&bundle, bytes).unwrap();
+    let third = Place::new();
+    let said = third.run(&["mirror", "--log", &key, "--from", files, "--once"]);
+    assert_ne!(said.code, 0);
+    assert!(said.out.is_empty(), "{}", said.out);
+    // The export goes on from where it was.
+    place.done(&["sql", "-c", "SELECT COUNT(*) AS m FROM death"]);
+    let more: Value =
+        serde_json::from_str(&place.done(&["ledger", "export", "again", "--json"])).unwrap();
+    assert_eq!(more["entries"].as_u64().unwrap(), entries + 2);
+}
