@@ -173,6 +173,16 @@ mod tests {
     }
 
     #[test]
+    fn an_amount_is_an_integer_in_range() {
+        let text = String::from_utf8(every_kind()[0].encode()).unwrap();
+        let amount = u64::MAX.to_string();
+        assert!(Entry::decode(text.replace(&amount, "1").as_bytes()).is_ok());
+        for other in ["1.0", "0.5", "1e3", "-1", "\"1\"", "null", "18446744073709551616", "01"] {
+            assert!(Entry::decode(text.replace(&amount, other).as_bytes()).is_err(), "{other}");
+        }
+    }
+
+    #[test]
     fn another_order_of_keys_is_refused() {
         let entry = every_kind().pop().unwrap();
         let root = "01".repeat(32);

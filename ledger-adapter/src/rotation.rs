@@ -1,11 +1,11 @@
-//! The statement with which a key puts another in its place, and those who hold receipts can follow.
+//! The statement with which a key puts another in its place, so that others can follow.
 //!
 //! ```text
 //! statement: new takes the place of old ── signed by both ──▶ kept beside the keys, handed out
 //! ledger entry: digests of both keys ─────── placed ────────▶ from here on, old attests nothing
 //! ```
 //! The old key's signature says that its owner wants it, the new one's that the owner has it. A key
-//! that is lost cannot be replaced so: its extracts are revoked, and a fresh key attests anew, out of
+//! that is lost cannot be replaced so: its extracts are revoked, and a fresh key attests anew, for
 //! the same account.
 //!
 //! It does not know where the private halves are; see [`crate::keys`].
@@ -48,8 +48,8 @@ impl Rotation {
     /// Reads a statement that both of its keys signed.
     ///
     /// # Errors
-    /// [`Untrusted::Signer`] or [`Untrusted::Signature`] if either did not, [`Untrusted::Disagrees`]
-    /// if it is about another key, [`LedgerError::Malformed`].
+    /// [`Untrusted::Signer`] or [`Untrusted::Signature`] if either did not,
+    /// [`Untrusted::Disagrees`] if it is about another key, [`LedgerError::Malformed`].
     pub fn verify(envelope: &Envelope) -> Result<Self, LedgerError> {
         let payload = envelope.payload()?;
         let read = Statement::<Self>::from_payload(&payload, ROTATION_TYPE)?;

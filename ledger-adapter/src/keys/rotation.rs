@@ -7,7 +7,8 @@
 //! site-x.pub        the new public half
 //! site-x.pem        the new key, renamed over the old one, which is gone then: finished
 //! ```
-//! Every step may be repeated; whoever begins again while there is a `next` goes on where it stopped.
+//! Every step may be repeated; whoever begins again while there is a `next` goes on where it
+//! stopped.
 
 use std::fs;
 use std::path::PathBuf;

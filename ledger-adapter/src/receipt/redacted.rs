@@ -5,18 +5,27 @@
 //! redacted  version  redacted                                    extracts  keys  log
 //! ```
 //! `redacted` is the name of the query. `log` proves the entries of the receipt once more, and with
-//! them the entry that redacts the query, all under one later checkpoint. The text of the query, its
+//! them the one that redacts the query, all under one later checkpoint. The text of the query, its
 //! plan, its noise, its answer and both salts are gone: the two commitments that stay on the ledger
-//! are then digests of 32 unknown random bytes, and no guess at a document can be tried on them.
-//!
+//! are then digests over 32 unknown random bytes, and no guess at a document can be tried on them.
 //! `keys` are those of the sites that signed `extracts`; what signed the release is gone with it.
 //!
-//! It proves what the query cost, when, out of which accounts, and which extracts it may have read;
-//! not what was asked or answered. It is another document than a receipt: each is refused where the
-//! other is read, so a redacted one never passes for a whole one.
+//! A verifier checks the following, in this order, and calls the result redacted, never verified:
+//! 1. `version` is 1, and every entry is under the signed checkpoint, as in a receipt.
+//! 2. Exactly one entry charges `redacted`, and exactly one later one redacts it.
+//! 3. There are no others than: `open`, `attest` and `supersede` before the charge, and at most a
+//!    `release` of this query between the two. In a receipt, `redact`, `revoke` and `key` are
+//!    refused.
+//! 4. Each charged account has exactly one `open`, whose cap the cost does not exceed.
+//! 5. Each input of the charge has, at the same place in `extracts`, its signed statement, and
+//!    all that a receipt's must satisfy holds for it, by account and day of the charge.
 //!
-//! What it cannot do: erase copies in others' hands, backups, or blocks that a file system or a disk
-//! keeps of a replaced file.
+//! It proves what the query cost, when, out of which accounts, and which extracts it may have read;
+//! not what was asked or answered. It is another document than a receipt: each is refused where
+//! the other is read, so a redacted one never passes for a whole one.
+//!
+//! What it cannot do: erase copies in others' hands, backups, or blocks that a file system or a
+//! disk keeps of a replaced file.
 
 use std::fs;
 use std::io;

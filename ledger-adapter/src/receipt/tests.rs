@@ -10,7 +10,7 @@ use crate::cost::{Cost, Delta, Rho};
 use crate::entry::Entry;
 use crate::keys::Signer;
 use crate::ledger::Ledger;
-use crate::manifest::{Manifest, PolicyEvidence};
+use crate::manifest::{FileManifest, Manifest, PolicyEvidence, Rows, TableManifest};
 use crate::memory::MemoryLedger;
 use crate::note::{Checkpoint, VerifierKey};
 use crate::statement::{
@@ -360,6 +360,55 @@ fn a_release_before_its_charge_is_named() {
     let decode = |at: usize| Entry::decode(receipt.log.entries[at].entry.as_bytes()).unwrap();
     receipt.log = proof(&[decode(0), decode(2), decode(1), decode(3)]);
     assert!(complaint(&receipt).contains("order"));
+}
+
+/// A list of likely questions finds the committed one with the salt, and not without.
+#[test]
+fn a_commitment_says_nothing_without_its_salt() {
+    let (case, salt) = (case(), digest(8));
+    let likely = |number: u64| Intent {
+        sql: format!("select count(*) as n from visit_occurrence limit {number}"),
+        ..case.intent.clone()
+    };
+    let committed = intent_commitment(&salt, &likely(321)).unwrap();
+    let finds = |salt: &Digest| -> Vec<u64> {
+        let is_it = |number: &u64| intent_commitment(salt, &likely(*number)).unwrap() == committed;
+        (0..500).filter(is_it).collect()
+    };
+    assert_eq!(finds(&salt), [321]);
+    let plain = crate::canonical::to_vec(&likely(321)).unwrap();
+    for wrong in [digest(0), Digest::sha256(b""), Digest::sha256(&plain), case.intent.query] {
+        assert!(finds(&wrong).is_empty());
+    }
+    assert_ne!(Digest::sha256(&plain), committed);
+    assert_ne!(Digest::labelled("graunt/intent/v1", &[&plain]), committed);
+}
+
+/// The statement is far longer than a ledger entry may be; the entry holds its digest only.
+#[test]
+fn an_extract_of_thousands_of_files_is_one_small_entry() {
+    let file = |number: u64| FileManifest {
+        path: format!("visit_occurrence/{number:05}.parquet"),
+        bytes: number,
+        blake3: Digest::sha256(&number.to_be_bytes()),
+    };
+    let table = TableManifest {
+        name: "visit_occurrence".to_owned(),
+        rows: Rows::Public,
+        columns: vec![],
+        files: (0..5_000).map(file).collect(),
+    };
+    let mut case = case();
+    case.manifest.tables = vec![table];
+    let statement = Envelope::sign(&extract_statement(case.manifest.clone()), &site()).unwrap();
+    assert!(statement.payload().unwrap().len() > 10 * crate::entry::ENTRY_BYTES_MAX);
+    let root = statement.payload_digest().unwrap();
+    case.attestation.root = root;
+    case.intent.inputs = vec![root];
+    case.request.inputs = vec![root];
+    recommit(&mut case);
+    assert!(Entry::Attest(case.attestation.clone()).encode().len() < 400);
+    let _ = build(&case).verify(&Trust::default()).unwrap();
 }
 
 #[test]
