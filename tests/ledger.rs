@@ -80,11 +80,8 @@ fn nothing_of_a_question_or_its_answer_is_in_the_ledgers_bytes() {
         .map(|receipt: Value| receipt["intent"].clone())
         .collect();
     assert_eq!(intents.len(), 3);
-    let queries: Vec<&str> = intents.iter().map(|one| one["query"].as_str().unwrap()).collect();
-    place.done(&["ledger", "redact", queries[0]]);
+    place.done(&["ledger", "redact", intents[0]["query"].as_str().unwrap()]);
 
-    // Texts anywhere, and their words by themselves: of the questions, the places, the people.
-    let written = [place.bytes(".graunt/ledger"), place.bytes(".graunt/witness")].concat();
     let user = std::env::var("USER").unwrap_or_else(|_| "nobody".to_owned());
     let mut texts = BTreeSet::from(["site-1", "town", "epoch-1", "safe-harbor", "graunt 0", &user]);
     let mut words = BTreeSet::new();
@@ -94,17 +91,46 @@ fn nothing_of_a_question_or_its_answer_is_in_the_ledgers_bytes() {
         words.extend(sql.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 4));
     }
     assert!(words.contains("elders") && words.contains("person") && words.contains("SELECT"));
-    for text in &texts {
+    holds_no_text(&place, &texts, &words);
+    let digests = only_digests_amounts_and_days(&place);
+
+    // No digest is that of something that can be guessed, under a label of ours or under none.
+    let mut guesses: Vec<String> = texts.union(&words).map(|&text| text.to_owned()).collect();
+    guesses.extend(["SITE-1".to_owned(), String::new()]);
+    guesses.extend(intents.iter().flat_map(|intent| {
+        let sql = intent["sql"].as_str().unwrap();
+        [sql.to_lowercase(), sql.replace(' ', ""), format!("{sql};"), intent.to_string()]
+    }));
+    guesses.extend((0..5_000).map(|count| count.to_string()));
+    for guess in &guesses {
+        for label in ["", "graunt/account/v1", "graunt/intent/v1", "graunt/release/v1"] {
+            let labelled = Digest::labelled(label, &[guess.as_bytes()]);
+            assert!(!digests.contains(&labelled), "{guess} under {label:?}");
+        }
+        assert!(!digests.contains(&Digest::sha256(guess.as_bytes())), "{guess}");
+    }
+    for intent in &intents {
+        let plan: Digest = intent["plan"].as_str().unwrap().parse().unwrap();
+        assert!(!digests.contains(&plan), "the digest of a plan is on the ledger");
+    }
+}
+
+/// Texts are nowhere in the files, and their words not by themselves.
+fn holds_no_text(place: &Place, texts: &BTreeSet<&str>, words: &BTreeSet<&str>) {
+    let written = [place.bytes(".graunt/ledger"), place.bytes(".graunt/witness")].concat();
+    for text in texts {
         assert!(!holds(&written, text), "{text} is on the ledger");
     }
     let written = String::from_utf8_lossy(&written).to_lowercase();
     let written: BTreeSet<&str> = written.split(|c: char| !c.is_alphanumeric()).collect();
     assert!(written.contains("charge") && written.contains("expires"));
-    for word in &words {
+    for word in words {
         assert!(!written.contains(word.to_lowercase().as_str()), "{word} is on the ledger");
     }
+}
 
-    // Whatever else: a string is a digest, and a number one of four public ones.
+/// Every string of an entry is a digest, and every number one of four public ones.
+fn only_digests_amounts_and_days(place: &Place) -> BTreeSet<Digest> {
     let log = place.json(&["ledger", "log"]);
     let entries: Vec<&Value> = log.as_array().unwrap().iter().map(|one| &one["entry"]).collect();
     let mut found = Vec::new();
@@ -128,27 +154,7 @@ fn nothing_of_a_question_or_its_answer_is_in_the_ledgers_bytes() {
         .collect();
     let every = ["attest", "charge", "key", "open", "redact", "release", "supersede"];
     assert_eq!(kinds, BTreeSet::from(every));
-
-    // No digest is that of something that can be guessed, under a label of ours or under none.
-    let labels = ["", "graunt/account/v1", "graunt/intent/v1", "graunt/release/v1"];
-    let mut guesses: Vec<String> = texts.union(&words).map(|&text| text.to_owned()).collect();
-    guesses.extend(["SITE-1".to_owned(), String::new()]);
-    guesses.extend(intents.iter().flat_map(|intent| {
-        let sql = intent["sql"].as_str().unwrap();
-        [sql.to_lowercase(), sql.replace(' ', ""), format!("{sql};"), intent.to_string()]
-    }));
-    guesses.extend((0..5_000).map(|count| count.to_string()));
-    for guess in &guesses {
-        for label in labels {
-            let labelled = Digest::labelled(label, &[guess.as_bytes()]);
-            assert!(!digests.contains(&labelled), "{guess} under {label:?}");
-        }
-        assert!(!digests.contains(&Digest::sha256(guess.as_bytes())), "{guess}");
-    }
-    for intent in &intents {
-        let plan: Digest = intent["plan"].as_str().unwrap().parse().unwrap();
-        assert!(!digests.contains(&plan), "the digest of a plan is on the ledger");
-    }
+    digests
 }
 
 /// Erasure, pitfalls P12 and P13.

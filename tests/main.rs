@@ -7,6 +7,7 @@ mod coverage;
 mod crash;
 mod input;
 mod ledger;
+mod pitfalls;
 mod street;
 mod support;
 mod tamper;

@@ -1,7 +1,8 @@
 //! `graunt ledger redact`: erases what was asked and answered, and keeps what it cost.
 //!
 //! The entry comes first, then the documents are destroyed: whatever is left after a crash is not
-//! given again, and running the command again finishes it.
+//! given again, and running the command again finishes it. A query that is being answered at this
+//! very moment may write its receipt afterwards: run it again then.
 
 use std::fs;
 use std::path::{Path, PathBuf};
