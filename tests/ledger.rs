@@ -228,12 +228,15 @@ fn an_interrupted_redaction_is_finished_by_running_it_again() {
     fs::copy(&path, path.with_extension("json.1.0.tmp")).unwrap();
     let rows = place.find(".graunt/releases", ".arrow");
     fs::copy(&rows, rows.with_file_name("orphan.arrow")).unwrap();
+    let said = place.run(&["ledger", "check"]);
+    assert!(said.code == 2 && said.err.contains("3 files of redacted queries"), "{}", said.err);
     let erased = place.json(&["ledger", "redact", query]);
     assert_eq!(erased["redacted"].as_array().unwrap().len(), 1, "{erased}");
     assert_eq!(erased["destroyed"].as_array().unwrap().len(), 4, "{erased}");
     let left = [place.bytes(".graunt/receipts"), place.bytes(".graunt/releases")].concat();
     assert!(!holds(&left, whole["intent_salt"].as_str().unwrap()));
     assert!(!holds(&left, "elders"));
+    assert!(place.done(&["ledger", "check"]).contains("nothing that was redacted is kept"));
     assert_eq!(fs::read_dir(place.path(".graunt/receipts")).unwrap().count(), 1);
     assert_eq!(place.charges_and_releases(), (1, 1));
 }

@@ -55,7 +55,7 @@ enum Action {
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },
-    /// Read everything again and verify it: entries, rules, signature, witness, extracts
+    /// Read everything again and verify it: entries, rules, signature, witness, extracts, erasures
     Check,
     /// Withdraw an extract for good
     Revoke {
@@ -220,6 +220,10 @@ fn check(context: &Context, out: &mut Output) -> Result<(), Failure> {
             }
         }
     }
+    let unfinished = redact::unfinished(home, &ledger)?;
+    if unfinished.is_empty() {
+        lines.push("nothing that was redacted is kept".to_owned());
+    }
     if context.json {
         let faults =
             faults.iter().map(|(site, fault)| json!({"site": site, "error": fault.message()}));
@@ -230,18 +234,29 @@ fn check(context: &Context, out: &mut Output) -> Result<(), Failure> {
             "checks": lines,
             "witness_inside_home": home.is_witness_inside(),
             "faults": faults.collect::<Vec<_>>(),
+            "redacted_but_kept": unfinished,
         }))?;
     } else {
         lines.iter().try_for_each(|line| out.line(format_args!("ok  {line}")))?;
         for (site, fault) in &faults {
             out.bold_line(format_args!("bad the extract of {site}: {}", fault.message()))?;
         }
+        for path in &unfinished {
+            out.bold_line(format_args!("bad {} is of a redacted query", path.display()))?;
+        }
         if home.is_witness_inside() {
             out.dim_line(INSIDE)?;
         }
     }
     let failed = faults.len();
-    if failed > 0 { Err(Failure::Spoilt { failed, count }) } else { Ok(()) }
+    if failed > 0 {
+        return Err(Failure::Spoilt { failed, count });
+    }
+    if !unfinished.is_empty() {
+        let what = format!("{} files of redacted queries are still here", unfinished.len());
+        return Err(Failure::usage(what, "run graunt ledger redact again, for each of them"));
+    }
+    Ok(())
 }
 
 /// Reads every byte of an extract; gives the number of files.

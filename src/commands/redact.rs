@@ -7,9 +7,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ledger_adapter::charge::Outcome;
 use ledger_adapter::digest::Digest;
 use ledger_adapter::entry::Entry;
 use ledger_adapter::ledger::Ledger;
+use ledger_adapter::log::LogLedger;
 use ledger_adapter::proof::LogProof;
 use ledger_adapter::receipt::redacted::{Filed, destroy};
 use serde_json::json;
@@ -47,6 +49,22 @@ pub(crate) fn run(beginning: &str, context: &Context, out: &mut Output) -> Resul
     }
     out.line("  its charge stays spent; the same question is charged anew")?;
     out.dim_line("  copies elsewhere, backups and the shell's history are not touched")
+}
+
+/// Receipts and releases of redacted queries that still have question and answer.
+///
+/// # Errors
+/// [`Failure::Ledger`], [`Failure::Store`].
+pub(crate) fn unfinished(home: &Home, ledger: &LogLedger) -> Result<Vec<PathBuf>, Failure> {
+    let mut found = Vec::new();
+    for path in [files(&home.receipts())?, files(&home.releases())?].concat() {
+        if let Ok(Filed::Whole(receipt)) = Filed::load(&path)
+            && matches!(ledger.outcome(receipt.intent.query)?, Some(Outcome::Redacted(_)))
+        {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }
 
 /// The one charged query whose name begins so.
