@@ -198,3 +198,47 @@ const DAY: i128 = 86_400_000_000_000;
 
 /// 1,200 months of 31 days: three centuries and one on either side fit a moment's nanoseconds.
 const CENTURY_DAYS: i128 = 37_200;
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{IntervalMonthDayNano, TimeUnit};
+    use datafusion::logical_expr::lit;
+
+    use super::*;
+
+    fn interval(months: i32, days: i32, nanoseconds: i64) -> Expr {
+        let by = IntervalMonthDayNano { months, days, nanoseconds };
+        lit(ScalarValue::IntervalMonthDayNano(Some(by)))
+    }
+
+    #[test]
+    fn a_moment_is_moved_by_a_century_at_most_in_all() {
+        let moment = DataType::Timestamp(TimeUnit::Nanosecond, None);
+        let moved = |by: &Expr, to: &DataType| {
+            arithmetic((&lit("the date"), to), (by, &DataType::Null)) == Arithmetic::Moved
+        };
+        let hours = interval(0, 0, 3_600_000_000_000);
+        assert!(moved(&hours, &moment) && !moved(&hours, &DataType::Date32));
+        assert!(moved(&interval(-1_200, 0, 0), &moment));
+        // Each part is within a century; together they would reach past what a moment can hold.
+        assert!(!moved(&interval(1_200, 36_600, 0), &moment));
+        assert!(!moved(&interval(1_200, -36_600, 0), &moment));
+        assert!(!moved(&interval(i32::MIN, i32::MIN, i64::MIN), &moment));
+    }
+
+    #[test]
+    fn the_width_of_bins_is_above_zero_and_of_one_kind() {
+        let moment = DataType::Timestamp(TimeUnit::Nanosecond, None);
+        let day = || lit("the date");
+        let admits = |width: Expr| check_bins(&[width, day()], &moment).is_ok();
+        assert!(admits(interval(3, 0, 0)) && admits(interval(0, 1, 1)));
+        let refused =
+            [(0, 0, 0), (-1, 0, 0), (0, 1, -1), (1, 1, 0), (1_201, 0, 0), (0, 0, i64::MIN)];
+        for (months, days, nanoseconds) in refused {
+            assert!(!admits(interval(months, days, nanoseconds)), "{months} {days} {nanoseconds}");
+        }
+        let origin = |at| lit(ScalarValue::TimestampNanosecond(at, None));
+        let from = |origin| check_bins(&[interval(0, 7, 0), day(), origin], &moment).is_ok();
+        assert!(from(origin(Some(0))) && !from(origin(None)) && !from(day()));
+    }
+}

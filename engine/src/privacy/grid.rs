@@ -49,11 +49,13 @@ pub(crate) fn on_grid(argument: &Expr, range: Option<Range>) -> Result<(Expr, f6
     let grid = range.and_then(|range| {
         Some((to_grid(argument.clone(), range)?, 10f64.powi(i32::from(range.decimals))))
     });
-    grid.ok_or_else(|| {
-        let reason = format!("{shown} is summed without public bounds");
-        Rejection::new(Code::Unbounded, reason)
-            .hint(format!("bound it: WHERE {shown} BETWEEN low AND high"))
-    })
+    grid.ok_or_else(|| unbounded(&shown))
+}
+
+/// Refuses what is added up, or its squares, and has no public range.
+pub(crate) fn unbounded(shown: &str) -> Rejection {
+    Rejection::new(Code::Unbounded, format!("{shown} is summed without public bounds"))
+        .hint(format!("bound it: WHERE {shown} BETWEEN low AND high"))
 }
 
 impl ScalarUDFImpl for ToGrid {

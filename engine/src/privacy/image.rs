@@ -58,3 +58,42 @@ const DAYS_MAX: i32 = 36_525;
 
 /// Most values that are shown with their zeros: as many as of a whole number.
 const VALUES_MAX: usize = 250;
+
+#[cfg(test)]
+mod tests {
+    use datafusion::functions::datetime::expr_fn::date_trunc;
+    use datafusion::logical_expr::{cast, col, lit};
+
+    use super::*;
+
+    /// Days of 2020 by their number since 1970-01-01.
+    const JANUARY_30: i32 = 18_291;
+    const MARCH_1: i32 = 18_322;
+
+    fn months(days: Days, nullable: bool) -> Option<(Vec<String>, bool)> {
+        let fields = vec![Field::new("d", DataType::Date32, nullable)];
+        let schema = DFSchema::from_unqualified_fields(fields.into(), Default::default()).unwrap();
+        let moment = arrow::datatypes::TimeUnit::Nanosecond;
+        let moment = cast(col("d"), DataType::Timestamp(moment, None));
+        let month = cast(date_trunc(lit("month"), moment), DataType::Date32);
+        let (values, has_null) = image(&month, &schema, &Column::from_name("d"), days, nullable)?;
+        Some((values.iter().map(ToString::to_string).collect(), has_null))
+    }
+
+    #[test]
+    fn the_months_of_some_days_are_known() {
+        let found = months((JANUARY_30, MARCH_1), false).unwrap();
+        assert_eq!(
+            found,
+            (vec!["2020-01-01".into(), "2020-02-01".into(), "2020-03-01".into()], false)
+        );
+        assert_eq!(months((MARCH_1, MARCH_1), true).unwrap(), (vec!["2020-03-01".into()], true));
+        assert_eq!(months((MARCH_1, JANUARY_30), false).unwrap(), (vec![], false));
+    }
+
+    #[test]
+    fn too_many_days_or_values_are_not_told() {
+        assert_eq!(months((0, DAYS_MAX), false), None);
+        assert_eq!(months((0, 250 * 31), false), None);
+    }
+}

@@ -18,11 +18,24 @@ use crate::privacy::relation::unplanned;
 /// Which of the four: variance or its root, of a sample or of the whole.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spread {
-    root: bool,
+    pub(crate) root: bool,
     sample: bool,
 }
 
 impl Spread {
+    /// The spread of `n` values, from the sums of their differences from any middle and of the
+    /// squares of those; null where there are too few.
+    pub(crate) fn of(self, n: Expr, first: Expr, second: Expr) -> Result<Expr, Rejection> {
+        let squares = second - first.clone() * first / n.clone();
+        let squares = greatest(vec![squares, lit(0.0)]);
+        divided(
+            squares,
+            n,
+            self.sample,
+            |variance| if self.root { sqrt(variance) } else { variance },
+        )
+    }
+
     pub(crate) fn named(name: &str) -> Self {
         Self { root: name.starts_with("stddev"), sample: !name.ends_with("_pop") }
     }
@@ -47,18 +60,25 @@ impl Together {
 }
 
 /// A column on a grid that is coarse enough for its squares.
-struct Centred {
-    range: Range,
-    middle: i64,
+pub(crate) struct Centred {
+    pub(crate) range: Range,
+    pub(crate) middle: i64,
     /// Furthest from the middle, in steps.
     most: i64,
 }
 
 impl Centred {
     fn of(asked: &Asked) -> Result<Self, Rejection> {
-        let mut range = asked.bounded()?;
+        Self::within(asked.bounded()?, &asked.label)
+    }
+
+    /// The grid of a range; `label` is for people.
+    ///
+    /// # Errors
+    /// `R-UNBOUNDED` if the range has too many whole numbers.
+    pub(crate) fn within(mut range: Range, label: &str) -> Result<Self, Rejection> {
         loop {
-            let wide = || too_wide(&asked.label);
+            let wide = || too_wide(label);
             let (low, high) = range.steps().ok_or_else(wide)?;
             let middle = low + (high - low) / 2;
             let most = (high - middle).max(middle - low).max(1);
@@ -89,16 +109,7 @@ impl Columns<'_> {
         let second = self.linked(label, square, most, 2 * decimals, n, weight * 0.5)?;
         let n = cast(self.released(n), DataType::Float64);
         let (first, second) = (self.released(first), self.released(second));
-        let squares = second - first.clone() * first / n.clone();
-        let squares = greatest(vec![squares, lit(0.0)]);
-        divided(
-            squares,
-            n,
-            spread.sample,
-            |variance| {
-                if spread.root { sqrt(variance) } else { variance }
-            },
-        )
+        spread.of(n, first, second)
     }
 
     /// COVAR and CORR, over rows that have both.

@@ -16,7 +16,8 @@ use datafusion::logical_expr::{
 
 use crate::error::{Code, Rejection};
 use crate::privacy::facts::Facts;
-use crate::privacy::grid::on_grid;
+use crate::privacy::grid::{on_grid, unbounded};
+use crate::privacy::moments::{Centred, Spread};
 use crate::privacy::range::{PRODUCT_DECIMALS, Range};
 use crate::privacy::relation::{Analysis, Kind, Relation, column_of, named, unplanned};
 
@@ -115,11 +116,15 @@ impl Analysis<'_> {
                     averaged(argument, &facts, kind.is_integer(), &mut add)
                 }
             }
+            ("var" | "var_pop" | "stddev" | "stddev_pop", [argument], false) if plain => {
+                let facts = input.scope().facts(argument);
+                spread(argument, &facts, Spread::named(func.name()), &mut add)
+            }
             (name, ..) => {
                 let reason = format!("{name} within a person has no rule yet");
                 Err(Rejection::new(Code::Aggregate, reason)
                     .at(name)
-                    .hint("COUNT, SUM, AVG, MIN and MAX have one"))
+                    .hint("COUNT, SUM, AVG, VAR, STDDEV, MIN and MAX have one"))
             }
         }
     }
@@ -167,6 +172,29 @@ fn averaged(
     let range = of.range.and_then(|r| Range::new(r.lower, r.upper, PRODUCT_DECIMALS));
     let facts = Facts { range, nullable: true, ..known(of) };
     Ok((mean.end().map_err(unplanned)?, facts))
+}
+
+/// VAR and STDDEV, from exact sums of steps from the middle of a public range, and of squares.
+fn spread(
+    argument: &Expr,
+    of: &Facts,
+    spread: Spread,
+    add: &mut impl FnMut(Expr) -> Expr,
+) -> Result<(Expr, Facts), Rejection> {
+    let label = argument.schema_name().to_string();
+    let x = Centred::within(of.range.ok_or_else(|| unbounded(&label))?, &label)?;
+    let (value, step) = on_grid(argument, Some(x.range))?;
+    let value = value - lit(x.middle);
+    let float = |of: Expr| cast(of, DataType::Float64);
+    let n = float(add(count(value.clone())));
+    let first = float(add(sum(value.clone()))) / lit(step);
+    let second = float(add(sum(value.clone() * value))) / lit(step * step);
+    let width = x.range.upper - x.range.lower;
+    // Nothing varies more than two values at the ends: by half of the square of the width.
+    let most = if spread.root { width } else { width * width };
+    let facts =
+        Facts { range: Range::new(0.0, most, PRODUCT_DECIMALS), nullable: true, ..known(of) };
+    Ok((spread.of(n, first, second)?, facts))
 }
 
 /// What an aggregate of a column keeps of what is known of it.

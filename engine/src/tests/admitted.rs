@@ -49,6 +49,10 @@ pub(crate) const QUERIES: &[&str] = &[
     "WITH e AS (SELECT region, cost FROM visit WHERE days >= 10) \
      SELECT region, SUM(cost) AS s FROM e GROUP BY region ORDER BY region",
     "SELECT AVG(t) AS a FROM (SELECT person_id, SUM(cost) AS t FROM visit GROUP BY person_id) AS x",
+    "SELECT AVG(s) AS a, SUM(v) AS v, COUNT(w) AS w FROM (SELECT person_id, STDDEV(days) AS s, \
+     VAR_POP(days) AS v, VAR(cost) AS w FROM visit GROUP BY person_id) t",
+    "SELECT COUNT(*) AS n FROM (SELECT person_id, STDDEV_POP(cost) AS s FROM visit GROUP BY \
+     person_id) t WHERE s > 0.3",
     "SELECT COUNT(*) AS n FROM (SELECT person_id, COUNT(*) AS k FROM visit GROUP BY person_id \
      HAVING COUNT(*) > 2) t",
     "SELECT COUNT(*) AS n FROM visit WHERE person_id IN (SELECT person_id FROM person WHERE \

@@ -87,11 +87,12 @@ impl Grammar<'_> {
         let (rule, made) = match kind {
             Kind::Text => (self.pick(&["MAX({T})", "MIN({T})"]), Kind::Text),
             Kind::Day => (self.pick(&["MAX({D})", "MIN({D})"]), Kind::Day),
-            Kind::Real => (self.pick(&["SUM({R})", "AVG({W})", "MAX({R})"]), Kind::Real),
+            Kind::Real => (self.pick(OWN_REAL), Kind::Real),
             _ => (self.pick(OWN), Kind::Whole),
         };
         *kind = made;
-        self.filled(rule, fields, 1)
+        let rule = rule.replace("{B}", &self.bounded(fields));
+        self.filled(&rule, fields, 1)
     }
 
     /// A window over the rows of one person, or, seldom, of several.
@@ -270,6 +271,10 @@ const UNRULY: &[&str] = &[
     "AVG(COUNT(*))",
     "SUM({B}, epsilon => -1)",
 ];
+
+/// Fractions of one person.
+const OWN_REAL: &[&str] =
+    &["SUM({R})", "AVG({W})", "MAX({R})", "VAR({B})", "STDDEV({B})", "VAR_POP({B})"];
 
 /// Whole numbers of one person.
 const OWN: &[&str] =
