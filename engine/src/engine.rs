@@ -194,7 +194,7 @@ impl Engine {
 
     pub(crate) fn quoted(priced: PricedPlan) -> Result<Quote, Error> {
         let columns = notes::quoted(&priced)?;
-        Ok(Quote { cost: priced.cost, columns, notes: priced.plan.notes })
+        Ok(Quote { cost: priced.cost, columns, notes: notes::foretold(&priced) })
     }
 
     pub(crate) async fn plan(&self, query: &Query) -> Result<PricedPlan, Error> {

@@ -7,6 +7,7 @@ use crate::perturb::NoisyAggregates;
 use crate::privacy::boundary::Boundary;
 use crate::privacy::contributions::{Bound, NestedKind};
 use crate::privacy::price::PricedPlan;
+use crate::privacy::quantiles::{Drawing, drawings};
 
 /// The noisy columns of a plan, with the largest noise that each may get.
 ///
@@ -69,9 +70,17 @@ pub(crate) fn notes(priced: &PricedPlan, noisy: &[NoisyAggregates]) -> Vec<Strin
                  {groups} group(s)"
             ));
         }
+        notes.extend(drawings(boundary).iter().map(Drawing::note));
         notes.extend(keys(boundary, noisy));
     }
     notes
+}
+
+/// What is said with a quote.
+pub(crate) fn foretold(priced: &PricedPlan) -> Vec<String> {
+    let boundaries = priced.plan.boundaries.iter();
+    let quantiles = boundaries.flat_map(|b| drawings(b)).map(|drawing| drawing.note());
+    priced.plan.notes.iter().cloned().chain(quantiles).collect()
 }
 
 fn bound(boundary: &Boundary, column: usize, noisy: &NoisyAggregates, label: &str) -> String {

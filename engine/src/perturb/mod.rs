@@ -4,7 +4,7 @@
 //!  profiles ─add─▶ bounds for groups ─┬─▶ which keys are shown ─▶ bounds for norms ─┐
 //!                                     └── persons ─add or keep─┘                    │
 //!  estimates ◀── noisy columns ◀─add─ columns under their bounds ◀──────────────────┘
-//!            ◀── quantiles     ◀─select─ scores of candidates
+//!            ◀── quantiles     ◀─select─ scores of candidates, or add to a tree of counts
 //! ```
 //! Each step sees what the steps before it have released, and public parameters; nothing else of
 //! the records decides what is done. It does not draw noise itself, and does not know queries.
@@ -12,6 +12,7 @@
 mod bounds;
 pub(crate) mod quantile;
 pub(crate) mod residual;
+pub(crate) mod tree;
 
 use arrow::array::{ArrayRef, UInt64Array};
 use arrow::compute::take;
@@ -32,9 +33,9 @@ use crate::perturb::residual::{Margin, marginal_plan};
 use crate::privacy::boundary::{Boundary, Slot};
 use crate::privacy::contributions::Bound;
 use crate::privacy::price::{
-    BoundaryPrice, PricedPlan, choice_records, keys_record, margin_records, quantile_records,
-    slot_record,
+    BoundaryPrice, PricedPlan, choice_records, keys_record, margin_records, slot_record,
 };
+use crate::privacy::quantiles::quantile_records;
 
 /// The noisy cells of one boundary that are shown.
 #[derive(Debug)]

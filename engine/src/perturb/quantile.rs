@@ -1,23 +1,32 @@
-//! Quantiles by the exponential mechanism over public candidates.
+//! Quantiles among public candidates: by the exponential mechanism, or many of one column from a
+//! tree of noisy counts.
 //!
 //! The score of a bin is how far, in thousandths of a row, the asked rank lies from the ranks of
 //! the bin's rows. Besides the quantile itself, two more are drawn: one aimed so far below the rank
 //! that it misses it with small probability only, and one as far above. They are the interval.
 //!
+//! From a tree the quantile is the bin at which the noisy rank passes the asked one, and its
+//! interval all bins at which it may, by the known deviation of the rank's noise.
+//!
 //! # Source
 //! Smith, Privacy-preserving Statistical Estimation with Optimal Convergence Rates, 2011, for the
 //! scores; McSherry and Talwar, Mechanism Design via Differential Privacy, 2007, Theorem 6, for how
-//! far the choice may be off.
+//! far the choice may be off. Woodruff, Confidence Intervals for Medians and Other Position
+//! Measures, 1952, for intervals of quantiles from those of ranks.
 
 use std::collections::BTreeMap;
 
+use ledger_adapter::cost::Rho;
+
 use crate::noise::error::NoiseError;
 use crate::noise::purse::Purse;
-use crate::noise::{Scores, Sharpness, sharpness_within};
+use crate::noise::{Column, Scores, Sharpness, quantile_of, sharpness_within};
+use crate::perturb::tree::{Reading, Tree};
 use crate::privacy::boundary::Boundary;
 use crate::privacy::candidates::Candidates;
-use crate::privacy::contributions::{NestedKind, Rank};
-use crate::privacy::price::{BoundaryPrice, quantile_range, quantile_shares};
+use crate::privacy::contributions::{Rank, Target};
+use crate::privacy::price::BoundaryPrice;
+use crate::privacy::quantiles::{Drawing, ROW, drawings, quantile_shares};
 
 /// A quantile as it was drawn, and an interval for it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,12 +40,7 @@ pub(crate) struct Drawn {
 /// of quantiles, the rows of all cells by bin.
 ///
 /// # Errors
-/// As [`Purse::select`].
-///
-/// # Privacy
-/// One row more or less moves the rank by p and the ranks of the bins by 0 or 1, so the scores move
-/// apart by at most 2·max(p, 1 − p) rows. A person has at most `most` rows in each of at most
-/// `groups` cells.
+/// As [`Purse::select`] and [`Purse::add`].
 pub(super) fn quantiles(
     (boundary, price): (&Boundary, &BoundaryPrice),
     bins: &[Vec<BTreeMap<usize, u64>>],
@@ -44,35 +48,103 @@ pub(super) fn quantiles(
     confidence: f64,
     purse: &mut Purse,
 ) -> Result<Vec<Vec<Drawn>>, NoiseError> {
-    let mut drawn = Vec::new();
-    let mut next = 0;
-    let nested = boundary.nested.iter().filter_map(|nested| match &nested.kind {
-        NestedKind::Quantiles { candidates, targets } => Some((nested, candidates, targets)),
-        NestedKind::Distinct { .. } => None,
-    });
-    for ((nested, candidates, targets), bins) in nested.zip(bins) {
-        for target in targets {
-            let range = quantile_range(target.rank).saturating_mul(nested.most);
-            let groups = boundary.groups_max();
-            let shares = quantile_shares(price.quantiles[next]);
-            next += 1;
-            let mut chosen = Vec::with_capacity(shares.len());
-            for (aim, share) in [Aim::At, Aim::Below, Aim::Above].into_iter().zip(shares) {
-                let sharpness = sharpness_within(range, groups, share)?;
-                let aimed = Aimed { rank: target.rank, aim, sharpness, confidence };
-                let scores = shown.iter().map(|cell| aimed.scores(&bins[*cell], candidates.len()));
-                let values = scores.collect();
-                let scores = Scores { values, sensitivity: range, groups, sharpness };
-                chosen.push(purse.select(vec![scores])?.remove(0));
+    let drawings = drawings(boundary);
+    let mut drawn = vec![vec![]; drawings.iter().map(|drawing| drawing.targets.len()).sum()];
+    for (drawing, share) in drawings.iter().zip(&price.quantiles) {
+        let rows: Vec<_> = shown.iter().map(|cell| &bins[drawing.bins][*cell]).collect();
+        let terms = Terms { groups: boundary.groups_max(), share: *share, confidence };
+        match &drawing.tree {
+            Some(tree) => {
+                let read = together(drawing, tree, &rows, terms, purse)?;
+                for ((place, _), read) in drawing.targets.iter().zip(read) {
+                    drawn[*place] = read;
+                }
             }
-            let one = |cell: usize| {
-                let [at, below, above] = [0, 1, 2].map(|aim: usize| chosen[aim][cell]);
-                one_drawn(candidates, at, below, above)
-            };
-            drawn.push((0..shown.len()).map(one).collect());
+            None => {
+                for (place, target) in &drawing.targets {
+                    drawn[*place] = alone(drawing, target, &rows, terms, purse)?;
+                }
+            }
         }
     }
     Ok(drawn)
+}
+
+/// On what terms quantiles are drawn.
+#[derive(Clone, Copy)]
+struct Terms {
+    /// Most cells of a person.
+    groups: u64,
+    share: Rho,
+    confidence: f64,
+}
+
+/// Many quantiles of one column, read from one tree of noisy counts; by target, by cell.
+///
+/// # Privacy
+/// The counts of all cells and levels are one column of noise, whose norm is that of
+/// [`Tree::sensitivity`]; the quantiles and their intervals follow from the noisy counts alone.
+fn together(
+    drawing: &Drawing<'_>,
+    tree: &Tree,
+    rows: &[&BTreeMap<usize, u64>],
+    terms: Terms,
+    purse: &mut Purse,
+) -> Result<Vec<Vec<Drawn>>, NoiseError> {
+    let (sensitivity, noise) = drawing.tree_noise(tree, terms.groups, terms.share)?;
+    let values = rows.iter().flat_map(|bins| tree.counts(bins, ROW)).collect();
+    let noisy = purse.add(vec![Column::within(values, sensitivity, None, noise)])?.remove(0);
+    let in_rows: Vec<f64> = noisy.into_iter().map(|count| count as f64 / ROW as f64).collect();
+    let readings = in_rows.chunks(tree.len()).map(|counts| Reading::of(tree.ranks(counts)));
+    let readings: Vec<Reading> = readings.collect();
+    // So many deviations hold a sum of noise with the asked confidence; one step more, as those of
+    // the narrowest noise are whole.
+    let reach = quantile_of(noise, 1.0 - terms.confidence)?.saturating_add(1) as f64 / ROW as f64;
+    let fractions = drawing.targets.iter().filter_map(|(_, target)| target.rank.fraction());
+    let read = fractions.map(|fraction| {
+        let deviations = tree.deviations(fraction).into_iter();
+        let margins: Vec<f64> = deviations.map(|deviation| deviation * reach).collect();
+        let one = |reading: &Reading| {
+            let (first, last) = reading.ends(fraction, &margins);
+            let value = drawing.candidates.value(reading.bin(fraction));
+            let (lower, upper) =
+                (drawing.candidates.ends(first).0, drawing.candidates.ends(last).1);
+            Drawn { value, lower: lower.min(value), upper: upper.max(value) }
+        };
+        readings.iter().map(one).collect()
+    });
+    Ok(read.collect())
+}
+
+/// One quantile and the ends of its interval, by the exponential mechanism; by cell.
+///
+/// # Privacy
+/// One row more or less moves the rank by p and the ranks of the bins by 0 or 1, so the scores move
+/// apart by at most 2·max(p, 1 − p) rows. A person has at most `most` rows in each of at most
+/// `groups` cells.
+fn alone(
+    drawing: &Drawing<'_>,
+    target: &Target,
+    rows: &[&BTreeMap<usize, u64>],
+    terms: Terms,
+    purse: &mut Purse,
+) -> Result<Vec<Drawn>, NoiseError> {
+    let (candidates, Terms { groups, share, confidence }) = (drawing.candidates, terms);
+    let range = drawing.range(target);
+    let shares = quantile_shares(share);
+    let mut chosen = Vec::with_capacity(shares.len());
+    for (aim, share) in [Aim::At, Aim::Below, Aim::Above].into_iter().zip(shares) {
+        let sharpness = sharpness_within(range, groups, share)?;
+        let aimed = Aimed { rank: target.rank, aim, sharpness, confidence };
+        let values = rows.iter().map(|bins| aimed.scores(bins, candidates.len())).collect();
+        let scores = Scores { values, sensitivity: range, groups, sharpness };
+        chosen.push(purse.select(vec![scores])?.remove(0));
+    }
+    let one = |cell: usize| {
+        let [at, below, above] = [0, 1, 2].map(|aim: usize| chosen[aim][cell]);
+        one_drawn(candidates, at, below, above)
+    };
+    Ok((0..rows.len()).map(one).collect())
 }
 
 /// Both ends have one more candidate: nothing lies beyond it.

@@ -115,6 +115,16 @@ pub(crate) enum Rank {
     Greatest,
 }
 
+impl Rank {
+    /// The part of the rows that it is above; none for the extremes.
+    pub(crate) fn fraction(self) -> Option<f64> {
+        match self {
+            Self::Thousandths(p) => Some(f64::from(p) / 1_000.0),
+            Self::Least | Self::Greatest => None,
+        }
+    }
+}
+
 /// Names and shapes of one boundary's plans.
 pub(crate) struct Shape<'a> {
     pub(crate) input: &'a Relation,

@@ -24,6 +24,7 @@ mod pattern;
 mod person;
 pub(crate) mod plan;
 pub(crate) mod price;
+pub(crate) mod quantiles;
 mod range;
 pub mod relation;
 pub(crate) mod released;

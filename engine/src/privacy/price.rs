@@ -2,7 +2,7 @@
 
 use ledger_adapter::cost::{Cost, Delta, Rho};
 use ledger_adapter::statement::{
-    DISCRETE_GAUSSIAN, DISCRETE_LAPLACE, EXPONENTIAL, KEY_SELECTION, MechanismRecord,
+    DISCRETE_GAUSSIAN, DISCRETE_LAPLACE, KEY_SELECTION, MechanismRecord,
 };
 
 use crate::error::{Code, Error, Rejection};
@@ -11,8 +11,8 @@ use crate::noise::selection::keep_table;
 use crate::noise::{self, Family, Noise};
 use crate::perturb::residual;
 use crate::privacy::boundary::{Boundary, Slot};
-use crate::privacy::contributions::{NestedKind, Rank};
 use crate::privacy::plan::PrivatePlan;
+use crate::privacy::quantiles::{Drawing, drawings, quantile_records};
 
 /// A plan with its noise and its cost.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub(crate) struct BoundaryPrice {
     pub(crate) columns: Vec<Rho>,
     /// One per private choice of a bound, in the order of [`Boundary::choices`].
     pub(crate) choices: Vec<Rho>,
-    /// One per quantile, over all nested columns in their order; for all of its draws together.
+    /// One per drawing of quantiles, in the order of [`drawings`].
     pub(crate) quantiles: Vec<Rho>,
     /// For choosing which keys are shown; zero if they are declared.
     pub(crate) keys: Delta,
@@ -147,13 +147,9 @@ fn weights(boundary: &Boundary) -> Weights {
         Some(column) => columns[*column] * CHOICE_SHARE,
         None => all * CHOICE_SHARE,
     };
-    let targets = boundary.nested.iter().flat_map(|nested| match &nested.kind {
-        NestedKind::Quantiles { targets, .. } => targets.as_slice(),
-        NestedKind::Distinct { .. } => &[],
-    });
     Weights {
         choices: boundary.choices().iter().map(choice).collect(),
-        quantiles: targets.map(|_| 1.0).collect(),
+        quantiles: drawings(boundary).iter().map(Drawing::weight).collect(),
         columns,
     }
 }
@@ -270,42 +266,6 @@ pub(crate) fn keys_record(boundary: &Boundary, price: &BoundaryPrice) -> Mechani
     }
 }
 
-/// The draws of quantiles.
-///
-/// # Errors
-/// `R-EPSILON` if a share is too small.
-pub(crate) fn quantile_records(
-    boundary: &Boundary,
-    price: &BoundaryPrice,
-) -> Result<Vec<MechanismRecord>, noise::error::NoiseError> {
-    let mut records = Vec::new();
-    let mut next = 0;
-    for nested in &boundary.nested {
-        let NestedKind::Quantiles { targets, .. } = &nested.kind else { continue };
-        for target in targets {
-            let range = quantile_range(target.rank).saturating_mul(nested.most);
-            let groups = boundary.groups_max();
-            for share in quantile_shares(price.quantiles[next]) {
-                let sharpness = noise::sharpness_within(range, groups, share)?;
-                records.push(MechanismRecord {
-                    column: target.label.clone(),
-                    mechanism: EXPONENTIAL.to_owned(),
-                    sensitivity: range,
-                    groups_per_person: groups,
-                    scale_numerator: sharpness.numerator,
-                    scale_log2_denominator: sharpness.log2_denominator,
-                    rho: noise::selection_charge(range, groups, sharpness)?,
-                    delta: Delta::default(),
-                    decimal_places: 0,
-                    threshold: None,
-                });
-            }
-            next += 1;
-        }
-    }
-    Ok(records)
-}
-
 /// The mechanism of one slot, as it is drawn.
 ///
 /// # Errors
@@ -345,12 +305,6 @@ fn record(
     })
 }
 
-/// What the point of a quantile gets, and each end of its interval.
-pub(crate) fn quantile_shares(whole: Rho) -> [Rho; 3] {
-    let end = whole.nano() / 4;
-    [whole.nano() - 2 * end, end, end].map(Rho::from_nano)
-}
-
 fn part(rho: Rho, fraction: f64) -> Rho {
     #[expect(
         clippy::cast_possible_truncation,
@@ -383,15 +337,6 @@ fn atto(delta: f64) -> u64 {
     )]
     let atto = (delta * 1e18).floor() as u64;
     atto
-}
-
-/// How far the scores of the candidates move apart with one row, in thousandths of a row: twice
-/// the larger part that the quantile divides rows into.
-pub(crate) fn quantile_range(rank: Rank) -> u64 {
-    match rank {
-        Rank::Thousandths(p) => 2 * u64::from(p.max(1_000_u16.saturating_sub(p))),
-        Rank::Least | Rank::Greatest => 2_000,
-    }
 }
 
 /// What a private choice of a bound gets, of what is spent under that bound.
