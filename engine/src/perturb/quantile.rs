@@ -56,13 +56,13 @@ pub(super) fn quantiles(
         match &drawing.tree {
             Some(tree) => {
                 let read = together(drawing, tree, &rows, terms, purse)?;
-                for ((place, _), read) in drawing.targets.iter().zip(read) {
-                    drawn[*place] = read;
+                for (target, read) in drawing.targets.iter().zip(read) {
+                    drawn[target.place] = read;
                 }
             }
             None => {
-                for (place, target) in &drawing.targets {
-                    drawn[*place] = alone(drawing, target, &rows, terms, purse)?;
+                for target in &drawing.targets {
+                    drawn[target.place] = alone(drawing, target, &rows, terms, purse)?;
                 }
             }
         }
@@ -100,7 +100,7 @@ fn together(
     // So many deviations hold a sum of noise with the asked confidence; one step more, as those of
     // the narrowest noise are whole.
     let reach = quantile_of(noise, 1.0 - terms.confidence)?.saturating_add(1) as f64 / ROW as f64;
-    let fractions = drawing.targets.iter().filter_map(|(_, target)| target.rank.fraction());
+    let fractions = drawing.targets.iter().filter_map(|target| target.rank.fraction());
     let read = fractions.map(|fraction| {
         let deviations = tree.deviations(fraction).into_iter();
         let margins: Vec<f64> = deviations.map(|deviation| deviation * reach).collect();

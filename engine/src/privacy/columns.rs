@@ -244,7 +244,8 @@ impl Columns<'_> {
         let candidates = Arc::new(candidates);
         let value = to_bin(asked.argument.clone(), &candidates);
         let contributions = self.shape.values(value, asked.filter.clone())?;
-        let target = Target { label: asked.label.clone(), rank, integer: asked.integer };
+        let place: usize = self.nested.iter().map(quantiles).sum();
+        let target = Target { label: asked.label.clone(), place, rank, integer: asked.integer };
         let shown = contributions.display_indent().to_string();
         let same = |nested: &&mut Nested| match &nested.kind {
             NestedKind::Quantiles { candidates: others, .. } => {
@@ -253,7 +254,6 @@ impl Columns<'_> {
             }
             NestedKind::Distinct { .. } => false,
         };
-        let before: usize = self.nested.iter().map(quantiles).sum();
         if let Some(nested) = self.nested.iter_mut().find(same) {
             if let NestedKind::Quantiles { targets, .. } = &mut nested.kind {
                 targets.push(target);
@@ -264,7 +264,7 @@ impl Columns<'_> {
             let label = asked.label;
             self.nested.push(Nested { label, contributions, most: default.max(1), kind });
         }
-        Ok(ReleasedTable::column_of(self.boundary, &format!("q{before}")))
+        Ok(ReleasedTable::column_of(self.boundary, &format!("q{place}")))
     }
 
     /// Clamp of one person's total: what the query or the policy declares, or rows times the row's

@@ -99,6 +99,8 @@ pub(crate) enum NestedKind {
 pub(crate) struct Target {
     /// As it was asked, for people and receipts.
     pub(crate) label: String,
+    /// Its place among all quantiles of the boundary, in the order in which they were asked.
+    pub(crate) place: usize,
     pub(crate) rank: Rank,
     /// Whether SQL sees whole numbers.
     pub(crate) integer: bool,

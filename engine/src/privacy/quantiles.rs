@@ -19,8 +19,8 @@ pub(crate) struct Drawing<'a> {
     /// The place of its rows among those of all columns of quantiles.
     pub(crate) bins: usize,
     pub(crate) candidates: &'a Candidates,
-    /// Each with its place among all quantiles of the boundary; at least one.
-    pub(crate) targets: Vec<(usize, &'a Target)>,
+    /// At least one.
+    pub(crate) targets: Vec<&'a Target>,
     /// From which they are read; if there is none, the one target is drawn by the exponential
     /// mechanism.
     pub(crate) tree: Option<Tree>,
@@ -28,23 +28,19 @@ pub(crate) struct Drawing<'a> {
 
 /// All quantiles of a boundary, in the order in which they are drawn.
 pub(crate) fn drawings(boundary: &Boundary) -> Vec<Drawing<'_>> {
-    let (mut drawings, mut place, mut bins) = (Vec::new(), 0, 0);
+    let (mut drawings, mut bins) = (Vec::new(), 0);
     for nested in &boundary.nested {
         let NestedKind::Quantiles { candidates, targets } = &nested.kind else { continue };
-        let targets: Vec<(usize, &Target)> = (place..).zip(targets).collect();
-        place += targets.len();
-        let is_inner = |(_, target): &(usize, &Target)| target.rank.fraction().is_some();
-        let (inner, outer): (Vec<_>, Vec<_>) = targets.into_iter().partition(is_inner);
         let new = |targets, tree| Drawing { nested, bins, candidates, targets, tree };
-        let alone = |target| new(vec![target], None);
-        if inner.len() >= TREE_MIN {
-            drawings.push(new(inner, Some(Tree::over(candidates.len()))));
-            drawings.extend(outer.into_iter().map(alone));
+        let is_inner = |target: &&Target| target.rank.fraction().is_some();
+        let (inner, outer): (Vec<&Target>, Vec<&Target>) = targets.iter().partition(is_inner);
+        let (together, each) = if inner.len() >= TREE_MIN {
+            (Some(new(inner, Some(Tree::over(candidates.len())))), outer)
         } else {
-            let mut each: Vec<_> = inner.into_iter().chain(outer).collect();
-            each.sort_unstable_by_key(|(place, _)| *place);
-            drawings.extend(each.into_iter().map(alone));
-        }
+            (None, targets.iter().collect())
+        };
+        drawings.extend(together);
+        drawings.extend(each.into_iter().map(|target| new(vec![target], None)));
         bins += 1;
     }
     drawings
@@ -59,7 +55,7 @@ impl Drawing<'_> {
 
     /// What it is, for people and receipts.
     pub(crate) fn label(&self) -> String {
-        let first = self.targets.first().map_or("", |(_, target)| target.label.as_str());
+        let first = self.targets.first().map_or("", |target| target.label.as_str());
         match (&self.tree, self.targets.len()) {
             (Some(_), 2..) => {
                 let more = self.targets.len() - 1;
@@ -122,7 +118,7 @@ impl Drawing<'_> {
             }]);
         }
         let mut records = Vec::new();
-        for (_, target) in &self.targets {
+        for target in &self.targets {
             let range = self.range(target);
             for share in quantile_shares(share) {
                 let sharpness = noise::sharpness_within(range, groups, share)?;

@@ -43,9 +43,11 @@ impl ReleasedTable {
             NestedKind::Quantiles { targets, .. } => targets.as_slice(),
             NestedKind::Distinct { .. } => &[],
         });
-        let quantiles = targets.enumerate().map(|(i, target)| {
+        let mut targets: Vec<_> = targets.collect();
+        targets.sort_unstable_by_key(|target| target.place);
+        let quantiles = targets.into_iter().map(|target| {
             let kind = if target.integer { DataType::Int64 } else { DataType::Float64 };
-            Field::new(format!("q{i}"), kind, true)
+            Field::new(format!("q{}", target.place), kind, true)
         });
         let fields: Vec<Field> = std::iter::once(cell)
             .chain(keys)
