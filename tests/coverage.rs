@@ -80,7 +80,7 @@ enum Claim {
 /// A question, and what is claimed of its columns.
 type Question = (&'static str, &'static [(usize, Claim)]);
 
-const QUESTIONS: [Question; 3] = [
+const QUESTIONS: [Question; 4] = [
     (
         "SELECT gender_concept_id AS sex, COUNT(*) AS n, SUM(year_of_birth - 1900) AS s \
          FROM person WHERE gender_concept_id IN (8507, 8532) GROUP BY gender_concept_id",
@@ -96,6 +96,20 @@ const QUESTIONS: [Question; 3] = [
         "SELECT MEDIAN(year_of_birth) AS m, PERCENTILE_CONT(0.9) WITHIN GROUP (ORDER BY \
          year_of_birth) AS p FROM person",
         &[(0, Claim::Least), (1, Claim::Least)],
+    ),
+    (
+        "SELECT APPROX_PERCENTILE_CONT(year_of_birth, 0.1) AS a, \
+         APPROX_PERCENTILE_CONT(year_of_birth, 0.25) AS b, \
+         APPROX_PERCENTILE_CONT(year_of_birth, 0.5) AS c, \
+         APPROX_PERCENTILE_CONT(year_of_birth, 0.75) AS d, \
+         APPROX_PERCENTILE_CONT(year_of_birth, 0.9) AS e FROM person",
+        &[
+            (0, Claim::Least),
+            (1, Claim::Least),
+            (2, Claim::Least),
+            (3, Claim::Least),
+            (4, Claim::Least),
+        ],
     ),
 ];
 

@@ -12,6 +12,7 @@ mod epidemiology;
 mod fixture;
 mod generator;
 mod omop;
+mod quantile_tree;
 mod reconstruct;
 mod refused;
 mod replay;
