@@ -16,6 +16,7 @@
 //! another document.
 
 mod exact;
+pub mod policy;
 mod proved;
 pub mod redacted;
 mod verify;
