@@ -50,6 +50,7 @@ pub mod digest;
 mod durable;
 pub mod entry;
 pub mod error;
+pub mod export;
 pub mod keys;
 pub mod leaves;
 pub mod ledger;
