@@ -102,11 +102,10 @@ def run_event(directory, _policy):
     core, facet = (read(HERE / "schemas" / name) for name in SCHEMAS)
     resources = [referencing.Resource.from_contents(schema) for schema in (core, facet)]
     registry = resources @ referencing.Registry()
-    formats = jsonschema.Draft202012Validator.FORMAT_CHECKER
+    of = jsonschema.Draft202012Validator
     release = value["run"]["facets"]["graunt_dpRelease"]
     for schema, part in [(core, value), (facet, release)]:
-        validator = jsonschema.Draft202012Validator(schema, registry=registry, format_checker=formats)
-        validator.validate(part)
+        of(schema, registry=registry, format_checker=of.FORMAT_CHECKER).validate(part)
     check(release["_schemaURL"] == facet["$id"], "schema of the facet")
     check(value["schemaURL"] == core["$id"] + "#/$defs/RunEvent", "schema")
     datasets = {"inputs": event_v2.InputDataset, "outputs": event_v2.OutputDataset}
@@ -291,7 +290,8 @@ BROKEN = [
     ("no licence", crate, edit(META, lambda v: entity(v, "./").pop("license"))),
     ("an action without instrument", crate,
      edit(META, lambda v: entity(v, "#query").pop("instrument"))),
-    ("an action that is not mentioned", crate, edit(META, lambda v: entity(v, "./").pop("mentions"))),
+    ("an action that is not mentioned", crate,
+     edit(META, lambda v: entity(v, "./").pop("mentions"))),
     ("no disclosure check", crate,
      edit(META, lambda v: entity(v, "./")["mentions"].remove({"@id": "#disclosure"}))),
     ("a file that is not there", crate, lambda place: (place / "crate/table.json").unlink()),
