@@ -41,6 +41,7 @@
 pub mod account;
 pub mod bucket;
 pub mod canonical;
+pub mod chain;
 pub mod charge;
 #[cfg(test)]
 mod conformance;

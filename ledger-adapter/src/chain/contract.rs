@@ -1,0 +1,297 @@
+//! The contract's words: calls, answers, events and errors, and the entries that they stand for.
+//!
+//! ```text
+//! Entry ──call──▶ calldata ──entry──▶ Entry        revert bytes ──fault──▶ LedgerError
+//! ```
+//! It asks nobody anything. The bindings come from the artifact that is checked in with the source.
+
+use alloy_primitives::{Address, B256, U256};
+use alloy_sol_types::{SolCall, SolEvent, SolInterface};
+
+use self::abi::GrauntLedger as contract;
+use self::abi::GrauntLedger::{GrauntLedgerCalls as Call, GrauntLedgerErrors as Fault};
+use crate::charge::{AccountEffect, Attestation, ChargeRequest, Opening};
+use crate::cost::{Cost, Delta, Rho};
+use crate::digest::Digest;
+use crate::entry::Entry;
+use crate::error::{Inactive, LedgerError};
+
+/// Code that makes a new contract.
+pub(super) fn bytecode() -> &'static [u8] {
+    &contract::BYTECODE
+}
+
+/// May give roles to others.
+pub(super) const OWNER: u8 = 1;
+/// May open accounts; attest, supersede and revoke extracts.
+pub(super) const STEWARD: u8 = 2;
+/// May charge and release.
+pub(super) const ENGINE: u8 = 4;
+
+/// The call that records an entry.
+pub(super) fn call(entry: &Entry) -> Vec<u8> {
+    match entry {
+        Entry::Open(Opening { account, cap }) => {
+            contract::openCall { account: word(*account), cap: packed(*cap) }.abi_encode()
+        }
+        Entry::Charge(request) => {
+            let (shape, query, costs) = (shape(request), query(request), costs(request).collect());
+            contract::chargeCall { shape, query, costs }.abi_encode()
+        }
+        Entry::Release { query, commitment } => {
+            let (query, commitment) = (word(*query), word(*commitment));
+            contract::releaseCall { query, commitment }.abi_encode()
+        }
+        Entry::Attest(new) => contract::attestCall { new_: extract(new) }.abi_encode(),
+        Entry::Supersede { old, new } => {
+            contract::supersedeCall { old: word(*old), new_: extract(new) }.abi_encode()
+        }
+        Entry::Revoke { root } => contract::revokeCall { root: word(*root) }.abi_encode(),
+    }
+}
+
+/// The call that charges each of some queries for itself; `None` unless they have the same accounts
+/// in the same order, the same inputs and the same day.
+pub(super) fn charge_many(requests: &[ChargeRequest]) -> Option<Vec<u8>> {
+    let first = requests.first()?;
+    if !requests.iter().all(|request| has_shape_of(request, first)) {
+        return None;
+    }
+    let shape = shape(first);
+    let costs = requests.iter().flat_map(costs).collect();
+    let queries_ = requests.iter().map(query).collect();
+    Some(contract::chargeManyCall { shape, queries_, costs }.abi_encode())
+}
+
+/// Whether two charges can be of one batch.
+pub(super) fn has_shape_of(request: &ChargeRequest, other: &ChargeRequest) -> bool {
+    let accounts = |request: &ChargeRequest| -> Vec<Digest> {
+        request.items.iter().map(|(account, _)| *account).collect()
+    };
+    (request.day, &request.inputs) == (other.day, &other.inputs)
+        && accounts(request) == accounts(other)
+}
+
+/// The call that says what an address may do.
+pub(super) fn grant(who: Address, given: u8) -> Vec<u8> {
+    contract::grantCall { who, given }.abi_encode()
+}
+
+/// The call that remembers a checkpoint of a log.
+pub(super) fn anchor(log: Digest, size: u64, root: Digest) -> Vec<u8> {
+    contract::anchorCall { log: word(log), size, root: word(root) }.abi_encode()
+}
+
+/// The entries that a call records, in order; none for calls that are about something else.
+pub(super) fn entries(calldata: &[u8]) -> Result<Vec<Entry>, LedgerError> {
+    let call = Call::abi_decode_validate(calldata).map_err(|error| malformed("call", &error))?;
+    Ok(match call {
+        Call::open(call) => {
+            vec![Entry::Open(Opening { account: digest(call.account), cap: cost(call.cap) })]
+        }
+        Call::charge(call) => vec![request(&call.shape, &call.query, &call.costs)],
+        Call::chargeMany(call) => {
+            let costs = call.costs.chunks(call.shape.accounts.len().max(1));
+            let queries = call.queries_.iter().zip(costs);
+            queries.map(|(query, costs)| request(&call.shape, query, costs)).collect()
+        }
+        Call::release(call) => {
+            let (query, commitment) = (digest(call.query), digest(call.commitment));
+            vec![Entry::Release { query, commitment }]
+        }
+        Call::attest(call) => vec![Entry::Attest(attestation(&call.new_))],
+        Call::supersede(call) => {
+            let (old, new) = (digest(call.old), attestation(&call.new_));
+            vec![Entry::Supersede { old, new }]
+        }
+        Call::revoke(call) => vec![Entry::Revoke { root: digest(call.root) }],
+        _ => Vec::new(),
+    })
+}
+
+/// What a call that reverted with these bytes says; `None` if they are not of this contract.
+pub(super) fn fault(revert: &[u8]) -> Option<LedgerError> {
+    Some(match Fault::abi_decode_validate(revert).ok()? {
+        Fault::Denied(_) => {
+            LedgerError::Refused { rule: "the contract gives the chain's key no such role" }
+        }
+        Fault::Refused(found) => LedgerError::Refused { rule: RULES.get(usize::from(found.rule))? },
+        Fault::Conflict(found) => {
+            LedgerError::Conflict { what: THINGS.get(usize::from(found.thing))? }
+        }
+        Fault::Inactive(found) => {
+            let why = *WHYS.get(usize::from(found.why))?;
+            LedgerError::Inactive { root: digest(found.root), why }
+        }
+        Fault::Exhausted(found) => LedgerError::Exhausted {
+            account: digest(found.account),
+            asked: cost(found.asked),
+            left: cost(found.left),
+        },
+        Fault::Behind(_) => LedgerError::Refused { rule: "the anchor of a log does not go back" },
+    })
+}
+
+/// An event of the contract, as a receipt holds it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Log {
+    pub(super) topics: Vec<B256>,
+    pub(super) data: Vec<u8>,
+}
+
+/// What a charge did to its accounts, from the events of its transaction; `None` if it was not
+/// charged there.
+pub(super) fn effects(request: &ChargeRequest, logs: &[Log]) -> Option<Vec<AccountEffect>> {
+    let charged: Vec<_> = logs
+        .iter()
+        .filter_map(|log| {
+            contract::Charged::decode_raw_log_validate(log.topics.iter().copied(), &log.data).ok()
+        })
+        .filter(|event| event.query == word(request.query))
+        .collect();
+    request
+        .items
+        .iter()
+        .map(|(account, cost)| {
+            let event = charged.iter().find(|event| event.account == word(*account))?;
+            let (spent_after, cap) = balance(event.balance);
+            let spent_before = spent_after.checked_sub(*cost)?;
+            Some(AccountEffect { account: *account, cost: *cost, spent_before, spent_after, cap })
+        })
+        .collect()
+}
+
+/// Why a query of a batch was not charged, from the events of its transaction.
+pub(super) fn rejection(query: Digest, logs: &[Log]) -> Option<LedgerError> {
+    logs.iter()
+        .filter_map(|log| {
+            contract::Rejected::decode_raw_log_validate(log.topics.iter().copied(), &log.data).ok()
+        })
+        .find(|event| event.query == word(query))
+        .and_then(|event| fault(&event.reason))
+}
+
+/// A question to the contract, and how its answer is read.
+pub(super) trait Question: SolCall {}
+
+impl Question for contract::accountsCall {}
+impl Question for contract::queriesCall {}
+impl Question for contract::extractsCall {}
+impl Question for contract::activeCall {}
+impl Question for contract::holdersCall {}
+impl Question for contract::anchorsCall {}
+impl Question for contract::rolesCall {}
+
+/// What an account has spent and holds at most, from its word.
+pub(super) fn balance(word: U256) -> (Cost, Cost) {
+    let [cap_delta, cap_rho, spent_delta, spent_rho] = word.into_limbs();
+    let cost = |rho, delta| Cost { rho: Rho::from_nano(rho), delta: Delta::from_atto(delta) };
+    (cost(spent_rho, spent_delta), cost(cap_rho, cap_delta))
+}
+
+pub(super) const fn word(digest: Digest) -> B256 {
+    B256::new(*digest.as_bytes())
+}
+
+pub(super) const fn digest(word: B256) -> Digest {
+    Digest::from_bytes(word.0)
+}
+
+fn packed(cost: Cost) -> u128 {
+    u128::from(cost.rho.nano()) << 64 | u128::from(cost.delta.atto())
+}
+
+fn cost(packed: u128) -> Cost {
+    let (_, cap) = balance(U256::from(packed));
+    cap
+}
+
+fn shape(request: &ChargeRequest) -> contract::Shape {
+    contract::Shape {
+        day: request.day,
+        accounts: request.items.iter().map(|(account, _)| word(*account)).collect(),
+        inputs: request.inputs.iter().copied().map(word).collect(),
+    }
+}
+
+const fn query(request: &ChargeRequest) -> contract::Query {
+    contract::Query { id: word(request.query), intent: word(request.intent) }
+}
+
+fn costs(request: &ChargeRequest) -> impl Iterator<Item = u128> {
+    request.items.iter().map(|(_, cost)| packed(*cost))
+}
+
+fn request(shape: &contract::Shape, query: &contract::Query, costs: &[u128]) -> Entry {
+    let items = shape.accounts.iter().zip(costs);
+    Entry::Charge(ChargeRequest {
+        query: digest(query.id),
+        items: items.map(|(account, packed)| (digest(*account), cost(*packed))).collect(),
+        intent: digest(query.intent),
+        inputs: shape.inputs.iter().copied().map(digest).collect(),
+        day: shape.day,
+    })
+}
+
+const fn extract(new: &Attestation) -> contract::Extract {
+    let Attestation { root, account, key, expires_day } = *new;
+    contract::Extract {
+        root: word(root),
+        account: word(account),
+        key: word(key),
+        expiresDay: expires_day,
+    }
+}
+
+const fn attestation(new: &contract::Extract) -> Attestation {
+    Attestation {
+        root: digest(new.root),
+        account: digest(new.account),
+        key: digest(new.key),
+        expires_day: new.expiresDay,
+    }
+}
+
+fn malformed(what: &'static str, error: &alloy_sol_types::Error) -> LedgerError {
+    LedgerError::Malformed { what, detail: error.to_string() }
+}
+
+/// The contract's `Rule`, in its order and in the words of [`crate::account`].
+const RULES: [&str; 12] = [
+    "an account holds something at first",
+    "delta is a probability, at most 1",
+    "a charge names an account",
+    "a charge names the extracts that are read",
+    "a charge costs something",
+    "a charge names an account once",
+    "a charge names an extract once",
+    "an account is opened before it is charged",
+    "an account is opened before extracts are attested for it",
+    "a query is charged before it is released",
+    "an extract is superseded by one of the same account and key",
+    "a charge has a cost for each account",
+];
+
+/// The contract's `Thing`, in its order.
+const THINGS: [&str; 6] = [
+    "account",
+    "query",
+    "release",
+    "extract",
+    "an active extract of this account and key",
+    "anchor",
+];
+
+/// The contract's `Why`, in its order.
+const WHYS: [Inactive; 5] = [
+    Inactive::Expired,
+    Inactive::Revoked,
+    Inactive::Superseded,
+    Inactive::Unattested,
+    Inactive::OtherAccount,
+];
+
+/// What the compiler of the bindings makes of the artifact.
+pub(super) mod abi {
+    alloy_sol_types::sol!(GrauntLedger, "contracts/GrauntLedger.json");
+}

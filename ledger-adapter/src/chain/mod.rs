@@ -1,0 +1,4 @@
+//! A chain.
+mod contract;
+#[cfg(test)]
+mod tests;
