@@ -24,7 +24,9 @@ const input = {
     optimizer: { enabled: true, runs: 100_000 },
     // Without a hash of the source's path and comments in it, the bytecode is reproducible.
     metadata: { bytecodeHash: "none" },
-    outputSelection: { "*": { [NAME]: ["abi", "evm.bytecode.object"] } },
+    outputSelection: {
+      "*": { [NAME]: ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"] },
+    },
   },
 };
 const output = JSON.parse(solc.compile(JSON.stringify(input)));
@@ -34,7 +36,11 @@ messages.forEach((message) => console.error(message.formattedMessage));
 if (messages.length > 0) fail("the compiler is not content");
 
 const { abi, evm } = output.contracts[`${NAME}.sol`][NAME];
-const artifact = { abi, bytecode: `0x${evm.bytecode.object}` };
+const artifact = {
+  abi,
+  bytecode: `0x${evm.bytecode.object}`,
+  deployedBytecode: `0x${evm.deployedBytecode.object}`,
+};
 const made = `${JSON.stringify(artifact, null, 1)}\n`;
 if (process.argv.includes("--check")) {
   if (readFileSync(here(`${NAME}.json`), "utf8") !== made) {

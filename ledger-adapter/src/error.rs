@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::chain::rpc::RpcError;
 use crate::charge::Finality;
 use crate::cost::Cost;
 use crate::digest::Digest;
@@ -74,6 +75,15 @@ pub enum LedgerError {
         action: &'static str,
         /// The operating system's reason.
         source: io::Error,
+    },
+    /// The chain did not answer, so nothing was asked of it.
+    #[error("the chain cannot be asked")]
+    Chain(#[source] RpcError),
+    /// A transaction was sent and is not as final as it must be: what it asks counts as spent.
+    #[error("transaction {transaction} is not final yet; what it asks counts as spent")]
+    Unsettled {
+        /// Hash of the transaction.
+        transaction: Digest,
     },
     /// An earlier write failed, so what is on disk is not known: open the ledger again.
     #[error("an earlier write failed; open the ledger again")]
@@ -173,6 +183,9 @@ pub enum Untrusted {
     /// The log is not a continuation of what the witness has seen.
     #[error("forked: it is not a continuation of what the witness has seen")]
     Forked,
+    /// A record that the chain had is gone: stop, and open the ledger again.
+    #[error("the chain took back a record that it had")]
+    Equivocated,
     /// A private key or secret that others can read.
     #[error("a secret that others may read; set its mode to 0600 and consider it known")]
     Exposed,
@@ -200,6 +213,7 @@ impl LedgerError {
             self,
             Self::Store { .. }
                 | Self::Entropy
+                | Self::Chain(_)
                 | Self::Unreachable { .. }
                 | Self::Unwitnessed { .. }
         )

@@ -33,6 +33,7 @@ pub(super) const HOMES: &[Home] = &[
     Home { crates: &["polars"], under: &["datasets/", "queries/"], except: &[] },
     Home { crates: &["ureq"], under: &["ledger-adapter/src/"], except: &[] },
     Home { crates: &["signed_note", "tlog_tiles"], under: &["ledger-adapter/"], except: &[] },
+    Home { crates: &["alloy", "k256", "revm"], under: &["ledger-adapter/src/chain/"], except: &[] },
     Home { crates: &["tfhe"], under: &["engine/seal/"], except: &[] },
     Home { crates: &["arrow", "parquet"], under: &[""], except: &["ledger-adapter/"] },
 ];

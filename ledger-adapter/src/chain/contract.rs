@@ -6,7 +6,7 @@
 //! It asks nobody anything. The bindings come from the artifact that is checked in with the source.
 
 use alloy_primitives::{Address, B256, U256};
-use alloy_sol_types::{SolCall, SolEvent, SolInterface};
+use alloy_sol_types::{SolCall as _, SolEvent as _, SolInterface as _};
 
 use self::abi::GrauntLedger as contract;
 use self::abi::GrauntLedger::{GrauntLedgerCalls as Call, GrauntLedgerErrors as Fault};
@@ -19,6 +19,11 @@ use crate::error::{Inactive, LedgerError};
 /// Code that makes a new contract.
 pub(super) fn bytecode() -> &'static [u8] {
     &contract::BYTECODE
+}
+
+/// Code that the contract has once it is made.
+pub(super) fn deployed_bytecode() -> &'static [u8] {
+    &contract::DEPLOYED_BYTECODE
 }
 
 /// May give roles to others.
@@ -171,16 +176,50 @@ pub(super) fn rejection(query: Digest, logs: &[Log]) -> Option<LedgerError> {
         .and_then(|event| fault(&event.reason))
 }
 
-/// A question to the contract, and how its answer is read.
-pub(super) trait Question: SolCall {}
+/// Asks for an account's word; see [`balance`].
+pub(super) const fn account(account: Digest) -> contract::accountsCall {
+    contract::accountsCall(word(account))
+}
 
-impl Question for contract::accountsCall {}
-impl Question for contract::queriesCall {}
-impl Question for contract::extractsCall {}
-impl Question for contract::activeCall {}
-impl Question for contract::holdersCall {}
-impl Question for contract::anchorsCall {}
-impl Question for contract::rolesCall {}
+/// Asks for an extract's word; see [`standing`].
+pub(super) const fn extract_of(root: Digest) -> contract::extractsCall {
+    contract::extractsCall(word(root))
+}
+
+/// Asks for the hash of an extract's account and key.
+pub(super) const fn holder(root: Digest) -> contract::holdersCall {
+    contract::holdersCall(word(root))
+}
+
+/// Asks for the active extract of such a hash.
+pub(super) const fn active(holder: B256) -> contract::activeCall {
+    contract::activeCall(holder)
+}
+
+/// Asks for the last anchor of a log.
+pub(super) const fn anchored(who: Address, log: Digest) -> contract::anchorsCall {
+    contract::anchorsCall { _0: who, _1: word(log) }
+}
+
+/// How an extract stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Standing {
+    Unattested,
+    Active,
+    Superseded,
+    Revoked,
+}
+
+/// How an extract stands, from its word.
+pub(super) fn standing(word: U256) -> Standing {
+    let [low, ..] = word.into_limbs();
+    match low & u64::from(u32::MAX) {
+        0 => Standing::Unattested,
+        1 => Standing::Active,
+        2 => Standing::Superseded,
+        _ => Standing::Revoked,
+    }
+}
 
 /// What an account has spent and holds at most, from its word.
 pub(super) fn balance(word: U256) -> (Cost, Cost) {

@@ -267,29 +267,9 @@ fn the_contract_decides_as_the_rules_do() {
     assert!(tally.values().all(|times| *times >= 5), "{tally:#?}");
 }
 
-fn name(kind: &str, number: u64) -> Digest {
-    Digest::labelled(kind, &[&number.to_be_bytes()])
-}
-
 fn an_opening(number: u64) -> Entry {
     let (rho, delta) = (Rho::from_nano(10_000_000_000), Delta::from_atto(1_000_000_000_000));
     Entry::Open(Opening { account: name("account", number), cap: Cost { rho, delta } })
-}
-
-fn an_extract(number: u64, account: u64) -> Attestation {
-    let (root, account) = (name("root", number), name("account", account));
-    Attestation { root, account, key: name("key", 0), expires_day: 20_500 }
-}
-
-fn a_request(number: u64) -> ChargeRequest {
-    let cost = Cost { rho: Rho::from_nano(12_500_000), delta: Delta::from_atto(1_000_000_000) };
-    ChargeRequest {
-        query: name("query", number),
-        items: vec![(name("account", 0), cost)],
-        intent: name("intent", number),
-        inputs: vec![name("root", 0)],
-        day: 20_415,
-    }
 }
 
 #[test]

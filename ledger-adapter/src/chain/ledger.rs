@@ -1,0 +1,357 @@
+//! A ledger whose accounts are on a chain, and whose receipts come from a log.
+//!
+//! ```text
+//! rules of the log's state ▶ contract, as final as needed ▶ log        after a crash: outbox ▶ log
+//! ```
+//! The log knows what this engine recorded; the contract knows what everyone spent. An entry that
+//! the log would take and the contract does not is refused. What the chain has and the log has not,
+//! because the process was killed in between, is appended before anything else is done.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
+
+use alloy_primitives::{Address, B256};
+
+use crate::account::{State, Verdict};
+use crate::chain::Network;
+use crate::chain::contract::{self, Log, Standing};
+use crate::chain::courier::{Courier, Delivery, Step};
+use crate::chain::key::ChainKey;
+use crate::chain::rpc::Rpc;
+use crate::chain::transaction::Sealed;
+use crate::charge::{
+    Admission, Attestation, Balance, ChargeRequest, Charged, ExtractStatus, Finality, Opening,
+    Outcome, Placed,
+};
+use crate::digest::Digest;
+use crate::entry::Entry;
+use crate::error::{LedgerError, Untrusted};
+use crate::ledger::Ledger;
+use crate::log::LogLedger;
+use crate::proof::LogProof;
+use crate::store::{Decided, Store as _};
+
+/// A [`Ledger`] on a chain.
+pub struct ChainLedger {
+    log: LogLedger,
+    rpc: Rpc,
+    contract: Address,
+    need: Finality,
+    line: Mutex<Line>,
+}
+
+/// One transaction after the other.
+#[derive(Debug)]
+struct Line {
+    courier: Courier,
+    /// Acknowledged in this process, and not final: they must stay where they are.
+    watched: Vec<B256>,
+    /// One of them is gone.
+    is_stopped: bool,
+}
+
+impl ChainLedger {
+    /// Opens the ledger of a key: the log that it records in, and the outbox of what it sent, which
+    /// no other process may have open. What the chain has and the log has not is appended first.
+    ///
+    /// # Errors
+    /// [`LedgerError::Chain`], [`LedgerError::Unsettled`] if something that was sent earlier is
+    /// still not final, [`LedgerError::Untrusted`] for another chain or contract, an outbox of
+    /// another key, or a log that refuses what the chain has; [`LedgerError::Store`].
+    pub fn open(
+        log: LogLedger,
+        network: Network,
+        key: ChainKey,
+        outbox: &Path,
+    ) -> Result<Self, LedgerError> {
+        let ledger = Self::prepare(log, network, key, outbox)?;
+        drop(ledger.caught_up()?);
+        Ok(ledger)
+    }
+
+    /// As [`ChainLedger::open`], without looking at what was sent earlier.
+    pub(super) fn prepare(
+        log: LogLedger,
+        network: Network,
+        key: ChainKey,
+        outbox: &Path,
+    ) -> Result<Self, LedgerError> {
+        let (need, contract) = (network.need, network.contract.0);
+        let courier = Courier::open(network, key, outbox)?;
+        let rpc = courier.rpc().clone();
+        let line = Mutex::new(Line { courier, watched: Vec::new(), is_stopped: false });
+        Ok(Self { log, rpc, contract, need, line })
+    }
+
+    /// The log that this engine's entries are recorded in.
+    pub const fn log(&self) -> &LogLedger {
+        &self.log
+    }
+
+    /// Where a test says when to die.
+    #[cfg(test)]
+    pub(super) fn dies_at(&self, step: Step) {
+        self.line.lock().unwrap().courier.dies_at = Some(step);
+    }
+
+    /// Records a checkpoint of a log on the chain, through the same outbox.
+    pub(super) fn execute(&self, input: Vec<u8>) -> Result<(), LedgerError> {
+        let mut line = self.caught_up()?;
+        let sealed = line.courier.accept(input)?;
+        match line.courier.deliver(&sealed, self.need)? {
+            Delivery::Done(_) => self.close(&mut line, &sealed),
+            failed => Err(self.failed(&mut line, &sealed, failed)?),
+        }
+    }
+
+    /// Asks the contract a question.
+    pub(super) fn ask<C: alloy_sol_types::SolCall>(
+        &self,
+        question: &C,
+    ) -> Result<C::Return, LedgerError> {
+        self.rpc.ask(self.contract, question).map_err(LedgerError::Chain)
+    }
+
+    /// Decides about an entry, executes it on the chain, and records it.
+    fn submit(&self, entry: &Entry) -> Result<Decided, LedgerError> {
+        let mut line = self.caught_up()?;
+        let decided = self.log.read(|state| {
+            state.admit(entry).map(|verdict| Decided::new(verdict, state.count()))
+        })??;
+        if decided.repeated {
+            return Ok(decided);
+        }
+        let sealed = line.courier.accept(contract::call(entry))?;
+        let logs = match line.courier.deliver(&sealed, self.need)? {
+            Delivery::Done(logs) => logs,
+            failed => return Err(self.failed(&mut line, &sealed, failed)?),
+        };
+        line.courier.passes(Step::Included)?;
+        let mut recorded = self.log.submit(entry.clone())?;
+        line.courier.passes(Step::Recorded)?;
+        if let Entry::Charge(request) = entry {
+            match contract::effects(request, &logs) {
+                Some(effects) => recorded.effects = effects,
+                // It was charged before this log knew of it: noise may have been drawn for it.
+                None => recorded.repeated = true,
+            }
+        }
+        self.close(&mut line, &sealed)?;
+        Ok(recorded)
+    }
+
+    /// Holds the line, after whatever was sent earlier is done with.
+    fn caught_up(&self) -> Result<MutexGuard<'_, Line>, LedgerError> {
+        let mut line = self.line.lock().map_err(|_| LedgerError::Poisoned)?;
+        let earlier: Vec<Sealed> = line.courier.outbox.waiting().iter().cloned().collect();
+        for sealed in earlier {
+            if line.is_stopped || line.watched.contains(&sealed.hash) {
+                self.look_again(&mut line, &sealed)?;
+                continue;
+            }
+            match line.courier.deliver(&sealed, self.need)? {
+                Delivery::Done(logs) => {
+                    self.append(&sealed, &logs)?;
+                    self.close(&mut line, &sealed)?;
+                }
+                // Whoever asked was told, or asks again.
+                failed => drop(self.failed(&mut line, &sealed, failed)?),
+            }
+        }
+        Ok(line)
+    }
+
+    /// Looks whether an acknowledged transaction is still there.
+    fn look_again(&self, line: &mut Line, sealed: &Sealed) -> Result<(), LedgerError> {
+        if line.is_stopped || !line.courier.is_done(sealed.hash).map_err(LedgerError::Chain)? {
+            line.is_stopped = true;
+            return Err(self.untrusted(sealed, Untrusted::Equivocated));
+        }
+        if line.courier.is_final(sealed.hash).map_err(LedgerError::Chain)? {
+            line.courier.outbox.settle(sealed.hash)?;
+            line.watched.retain(|hash| *hash != sealed.hash);
+        }
+        Ok(())
+    }
+
+    /// Appends to the log what a transaction did on the chain.
+    fn append(&self, sealed: &Sealed, logs: &[Log]) -> Result<(), LedgerError> {
+        for entry in contract::entries(&sealed.input)? {
+            if let Entry::Charge(request) = &entry
+                && contract::rejection(request.query, logs).is_some()
+            {
+                continue;
+            }
+            let refuses = "the log refuses what the chain has";
+            match self.log.submit(entry) {
+                Ok(_) => {}
+                Err(error @ (LedgerError::Store { .. } | LedgerError::Poisoned)) => {
+                    return Err(error);
+                }
+                Err(_) => return Err(self.untrusted(sealed, Untrusted::Disagrees(refuses))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Done with a transaction that did what it says: nothing to do for it any more if it is final.
+    fn close(&self, line: &mut Line, sealed: &Sealed) -> Result<(), LedgerError> {
+        if self.need == Finality::Final {
+            line.courier.outbox.settle(sealed.hash)
+        } else {
+            line.watched.push(sealed.hash);
+            Ok(())
+        }
+    }
+
+    /// Done with a transaction that did nothing; gives the reason.
+    fn failed(
+        &self,
+        line: &mut Line,
+        sealed: &Sealed,
+        failed: Delivery,
+    ) -> Result<LedgerError, LedgerError> {
+        for entry in contract::entries(&sealed.input)? {
+            let repeats = |state: &State| matches!(state.admit(&entry), Ok(Verdict::Repeated(_)));
+            if self.log.read(repeats)? {
+                let lacks = "the chain has refused what the log has";
+                return Err(self.untrusted(sealed, Untrusted::Disagrees(lacks)));
+            }
+        }
+        // Until its block is final, another may come in which it succeeds.
+        let is_final = line.courier.is_final(sealed.hash).map_err(LedgerError::Chain)?;
+        if matches!(failed, Delivery::Displaced) || is_final {
+            line.courier.outbox.settle(sealed.hash)?;
+        }
+        Ok(match failed {
+            Delivery::Reverted(why) => why,
+            Delivery::Done(_) | Delivery::Displaced => {
+                LedgerError::Unsettled { transaction: contract::digest(sealed.hash) }
+            }
+        })
+    }
+
+    fn record(&self, entry: &Entry) -> Result<Placed, LedgerError> {
+        self.submit(entry).map(|decided| self.placed(&decided))
+    }
+
+    const fn placed(&self, decided: &Decided) -> Placed {
+        let Decided { index, repeated, .. } = *decided;
+        Placed { index, finality: self.need, repeated }
+    }
+
+    /// Where the log has something.
+    fn at(&self, index: impl FnOnce(&State) -> Option<u64>) -> Result<Option<Placed>, LedgerError> {
+        let finality = self.need;
+        let placed = |index| Placed { index, finality, repeated: false };
+        self.log.read(|state| index(state).map(placed))
+    }
+
+    fn untrusted(&self, sealed: &Sealed, fault: Untrusted) -> LedgerError {
+        LedgerError::Untrusted { place: format!("transaction {}", sealed.hash), fault }
+    }
+}
+
+impl Ledger for ChainLedger {
+    fn open_account(&self, opening: &Opening) -> Result<Placed, LedgerError> {
+        self.record(&Entry::Open(opening.clone()))
+    }
+
+    fn charge(&self, request: &ChargeRequest, need: Finality) -> Result<Admission, LedgerError> {
+        let has = self.need;
+        if has < need {
+            return Err(LedgerError::Finality { has, need });
+        }
+        let decided = self.submit(&Entry::Charge(request.clone()))?;
+        let placed = self.placed(&decided);
+        Ok(if decided.repeated {
+            Admission::Repeated(placed)
+        } else {
+            let effects = decided.effects;
+            Admission::Granted(Charged { query: request.query, placed, effects })
+        })
+    }
+
+    fn outcome(&self, query: Digest) -> Result<Option<Outcome>, LedgerError> {
+        // What was sent and had no answer has one by now, or there is still none.
+        drop(self.caught_up()?);
+        self.log.read(|state| state.outcome(query, self.need))
+    }
+
+    fn release(&self, charged: Charged, commitment: Digest) -> Result<Placed, LedgerError> {
+        self.record(&Entry::Release { query: charged.query, commitment })
+    }
+
+    fn attest(&self, attestation: &Attestation) -> Result<Placed, LedgerError> {
+        self.record(&Entry::Attest(attestation.clone()))
+    }
+
+    fn supersede(&self, old: Digest, new: &Attestation) -> Result<Placed, LedgerError> {
+        self.record(&Entry::Supersede { old, new: new.clone() })
+    }
+
+    fn revoke(&self, root: Digest) -> Result<Placed, LedgerError> {
+        self.record(&Entry::Revoke { root })
+    }
+
+    /// What the log knows, unless another engine has superseded or revoked the extract since.
+    fn status(&self, root: Digest) -> Result<ExtractStatus, LedgerError> {
+        let known = self.log.read(|state| state.status(root, self.need))?;
+        if !matches!(known, ExtractStatus::Active(..)) {
+            return Ok(known);
+        }
+        Ok(match contract::standing(self.ask(&contract::extract_of(root))?) {
+            Standing::Active => known,
+            Standing::Unattested => ExtractStatus::Unknown,
+            Standing::Revoked => ExtractStatus::Revoked,
+            Standing::Superseded => {
+                let holder = self.ask(&contract::holder(root))?;
+                match self.ask(&contract::active(holder))? {
+                    // Its successor was revoked.
+                    B256::ZERO => ExtractStatus::Revoked,
+                    new => ExtractStatus::Superseded(contract::digest(new)),
+                }
+            }
+        })
+    }
+
+    fn extracts(&self, account: Digest) -> Result<Vec<Digest>, LedgerError> {
+        let mut active = Vec::new();
+        for root in self.log.read(|state| state.extracts(account))? {
+            if matches!(self.status(root)?, ExtractStatus::Active(..)) {
+                active.push(root);
+            }
+        }
+        Ok(active)
+    }
+
+    fn attested(&self, root: Digest) -> Result<Option<Placed>, LedgerError> {
+        self.at(|state| state.attested_at(root))
+    }
+
+    fn opened(&self, account: Digest) -> Result<Option<Placed>, LedgerError> {
+        self.at(|state| state.opened_at(account))
+    }
+
+    /// What the contract says; the number of charges is that of this engine.
+    fn remaining(&self, account: Digest) -> Result<Option<Balance>, LedgerError> {
+        let (spent, cap) = contract::balance(self.ask(&contract::account(account))?);
+        if cap.is_zero() {
+            return Ok(None);
+        }
+        let charges = self.log.read(|state| state.balance(account))?;
+        let charges = charges.map_or(0, |balance| balance.charges);
+        Ok(Some(Balance { cap, spent, charges }))
+    }
+
+    fn proof(&self, indices: &[u64]) -> Result<LogProof, LedgerError> {
+        self.log.proof(indices)
+    }
+}
+
+impl fmt::Debug for ChainLedger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChainLedger").field("log", &self.log).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,353 @@
+//! The whole way of a query on real nodes: granted, refused, taken back, begun again.
+
+use serde_json::json;
+
+use super::node::{Client, Node, impatient, key, log_in, open};
+use super::*;
+use crate::account::{State, Verdict};
+use crate::chain::Network;
+use crate::chain::courier::Step;
+use crate::chain::finality::FinalRule;
+use crate::chain::ledger::ChainLedger;
+use crate::chain::transaction::Fees;
+use crate::charge::{Admission, Charged, ExtractStatus, Finality, Outcome, Placed};
+use crate::error::{Inactive, Untrusted};
+use crate::ledger::Ledger as _;
+
+fn cost(rho: u64) -> Cost {
+    Cost { rho: Rho::from_nano(rho), delta: Delta::default() }
+}
+
+fn opening(cap: u64) -> Opening {
+    Opening { account: name("account", 0), cap: cost(cap) }
+}
+
+fn request(number: u64, rho: u64) -> ChargeRequest {
+    ChargeRequest { items: vec![(name("account", 0), cost(rho))], ..a_request(number) }
+}
+
+/// Opens an account and attests its extract.
+fn begin(ledger: &ChainLedger, cap: u64) {
+    ledger.open_account(&opening(cap)).unwrap();
+    ledger.attest(&an_extract(0, 0)).unwrap();
+}
+
+fn granted(ledger: &ChainLedger, request: &ChargeRequest) -> Charged {
+    match ledger.charge(request, Finality::Witnessed).unwrap() {
+        Admission::Granted(charged) => charged,
+        Admission::Repeated(placed) => panic!("{placed:?}"),
+    }
+}
+
+fn spent(ledger: &ChainLedger) -> u64 {
+    ledger.remaining(name("account", 0)).unwrap().unwrap().spent.rho.nano()
+}
+
+fn equivocated<T: std::fmt::Debug>(result: Result<T, LedgerError>) -> bool {
+    matches!(result, Err(LedgerError::Untrusted { fault: Untrusted::Equivocated, .. }))
+}
+
+/// A node, its network with a contract, and an open ledger in a directory.
+fn started(client: Client, more: &[&str]) -> Option<(Node, Network, tempfile::TempDir)> {
+    let node = Node::start(client, more)?;
+    let network = node.with_contract(node.network(), &[1, 2]);
+    Some((node, network, tempfile::tempdir().unwrap()))
+}
+
+fn a_query_goes_its_way_on(client: Client) {
+    let Some((_node, network, directory)) = started(client, &[]) else { return };
+    let ledger = open(&network, 1, directory.path()).unwrap();
+    begin(&ledger, 10);
+    let charged = granted(&ledger, &request(0, 4));
+    assert_eq!((charged.cost(), charged.placed().index), (cost(4), 2));
+    assert_eq!(charged.placed().finality, Finality::Final);
+    assert_eq!(charged.effects()[0].spent_after, cost(4));
+    let repeated = ledger.charge(&request(0, 4), Finality::Final).unwrap();
+    assert!(matches!(repeated, Admission::Repeated(Placed { index: 2, .. })));
+    let conflict = ledger.charge(&request(0, 5), Finality::Final);
+    assert!(matches!(conflict, Err(LedgerError::Conflict { what: "query" })));
+    assert_eq!(ledger.release(charged, name("release", 0)).unwrap().index, 3);
+    let outcome = ledger.outcome(name("query", 0)).unwrap();
+    assert!(matches!(outcome, Some(Outcome::Released(_, found)) if found == name("release", 0)));
+    let exhausted = ledger.charge(&request(1, 7), Finality::Final);
+    assert!(matches!(exhausted, Err(LedgerError::Exhausted { .. })));
+    let new = an_extract(1, 0);
+    ledger.supersede(name("root", 0), &new).unwrap();
+    let status = ledger.status(name("root", 0)).unwrap();
+    assert_eq!(status, ExtractStatus::Superseded(name("root", 1)));
+    ledger.revoke(name("root", 1)).unwrap();
+    assert_eq!(ledger.extracts(name("account", 0)).unwrap(), []);
+
+    // Begun again, it has all of it, and the outbox has nothing.
+    drop(ledger);
+    let ledger = open(&network, 1, directory.path()).unwrap();
+    assert_eq!((spent(&ledger), ledger.log().len().unwrap()), (4, 6));
+    let proof = ledger.proof(&[2, 3]).unwrap().verify(None).unwrap();
+    assert_eq!(proof[0].1, Entry::Charge(request(0, 4)));
+    assert_eq!(ledger.remaining(name("account", 7)).unwrap(), None);
+}
+
+#[test]
+fn a_query_goes_its_way_on_anvil() {
+    a_query_goes_its_way_on(Client::Anvil);
+}
+
+#[test]
+fn a_query_goes_its_way_on_ganache() {
+    a_query_goes_its_way_on(Client::Ganache);
+}
+
+#[test]
+fn where_gas_is_free_nobody_needs_money() {
+    let free = ["--base-fee", "0", "--gas-price", "0", "--accounts", "0"];
+    let Some(node) = Node::start(Client::Anvil, &free) else { return };
+    let network = Network { fees: Fees::Fixed { price: 0 }, ..node.network() };
+    let network = node.with_contract(network, &[1]);
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = open(&network, 1, directory.path()).unwrap();
+    begin(&ledger, 10);
+    drop(granted(&ledger, &request(0, 4)));
+    assert_eq!(spent(&ledger), 4);
+}
+
+#[test]
+fn what_another_engine_does_counts() {
+    let Some((_node, network, directory)) = started(Client::Anvil, &[]) else { return };
+    let one = open(&network, 1, &directory.path().join("one")).unwrap();
+    let two = open(&network, 2, &directory.path().join("two")).unwrap();
+    begin(&one, 10);
+    begin(&two, 10);
+    drop(granted(&one, &request(0, 6)));
+    assert_eq!(spent(&two), 6);
+    // The log of the second knows nothing of the first; the contract does.
+    let exhausted = two.charge(&request(1, 5), Finality::Final);
+    let Err(LedgerError::Exhausted { asked, left, .. }) = exhausted else {
+        panic!("{exhausted:?}")
+    };
+    assert_eq!((asked, left), (cost(5), cost(4)));
+    let charged = granted(&two, &request(2, 3));
+    assert_eq!(charged.effects()[0].spent_before, cost(6));
+    assert_eq!(charged.effects()[0].spent_after, cost(9));
+    // The name of a query is taken for all.
+    let conflict = two.charge(&request(0, 1), Finality::Final);
+    assert!(matches!(conflict, Err(LedgerError::Conflict { what: "query" })));
+    let repeated = two.charge(&request(0, 6), Finality::Final).unwrap();
+    assert!(matches!(repeated, Admission::Repeated(_)));
+    one.revoke(name("root", 0)).unwrap();
+    assert_eq!(two.status(name("root", 0)).unwrap(), ExtractStatus::Revoked);
+    let inactive = two.charge(&request(3, 1), Finality::Final);
+    assert!(matches!(inactive, Err(LedgerError::Inactive { why: Inactive::Revoked, .. })));
+    assert_eq!(spent(&one), 9);
+}
+
+#[test]
+fn a_race_for_the_last_of_it_has_one_winner() {
+    let Some((node, network, directory)) = started(Client::Anvil, &[]) else { return };
+    let one = open(&network, 1, &directory.path().join("one")).unwrap();
+    let two = open(&network, 2, &directory.path().join("two")).unwrap();
+    begin(&one, 10);
+    begin(&two, 10);
+    node.call("evm_setAutomine", &json!([false]));
+    let outcomes = std::thread::scope(|scope| {
+        let first = scope.spawn(|| one.charge(&request(1, 6), Finality::Final));
+        let second = scope.spawn(|| two.charge(&request(2, 6), Finality::Final));
+        // Both would succeed when they are run; the block decides.
+        while node.call("txpool_status", &json!([]))["pending"] != "0x2" {
+            std::thread::yield_now();
+        }
+        node.mine(1);
+        [first.join().unwrap(), second.join().unwrap()]
+    });
+    let granted = outcomes.iter().filter(|o| matches!(o, Ok(Admission::Granted(_)))).count();
+    let exhausted = outcomes
+        .iter()
+        .filter(|outcome| {
+            matches!(outcome, Err(LedgerError::Exhausted { left, .. }) if *left == cost(4))
+        })
+        .count();
+    assert_eq!((granted, exhausted), (1, 1), "{outcomes:?}");
+    assert_eq!(spent(&one), 6);
+}
+
+#[test]
+fn a_key_without_a_role_is_refused() {
+    let Some((_node, network, directory)) = started(Client::Anvil, &[]) else { return };
+    let owner = open(&network, 0, directory.path()).unwrap();
+    let refused = owner.open_account(&opening(10));
+    assert!(matches!(refused, Err(LedgerError::Refused { rule }) if rule.contains("role")));
+    let denied = network.grant(&key(1), network.contract, Default::default());
+    assert!(matches!(denied, Err(LedgerError::Refused { .. })), "{denied:?}");
+}
+
+#[test]
+fn a_key_may_be_used_elsewhere_as_well() {
+    let Some((_node, network, directory)) = started(Client::Anvil, &[]) else { return };
+    let ledger = open(&network, 1, directory.path()).unwrap();
+    begin(&ledger, 10);
+    for number in 0..3 {
+        // Another contract, made with the engine's key.
+        network.deploy(&key(1)).unwrap();
+        drop(granted(&ledger, &request(number, 1)));
+    }
+    assert_eq!(spent(&ledger), 3);
+    let taken = ChainLedger::open(
+        log_in(&directory.path().join("other")),
+        network,
+        key(1),
+        &directory.path().join("outbox"),
+    );
+    assert!(matches!(taken, Err(LedgerError::Refused { .. })));
+}
+
+#[test]
+fn another_contract_or_chain_is_not_trusted() {
+    let Some((_node, network, directory)) = started(Client::Anvil, &[]) else { return };
+    let other = Network { contract: key(1).address().parse().unwrap(), ..network.clone() };
+    for wrong in [other, Network { chain_id: 1, ..network }] {
+        let error = open(&wrong, 1, directory.path()).unwrap_err();
+        assert!(matches!(error, LedgerError::Untrusted { fault: Untrusted::Disagrees(_), .. }));
+    }
+}
+
+#[test]
+fn without_an_answer_nothing_is_granted() {
+    let Some((node, network, directory)) = started(Client::Anvil, &[]) else { return };
+    let ledger = open(&network, 1, directory.path()).unwrap();
+    begin(&ledger, 10);
+    drop(node);
+    let error = ledger.charge(&request(0, 4), Finality::Final).unwrap_err();
+    assert!(matches!(error, LedgerError::Chain(_)) && error.is_retryable());
+    assert!(matches!(ledger.remaining(name("account", 0)), Err(LedgerError::Chain(_))));
+    assert_eq!(ledger.log().len().unwrap(), 2);
+}
+
+#[test]
+fn a_charge_that_vanishes_stops_the_engine() {
+    let Some((node, network, directory)) = started(Client::Anvil, &[]) else { return };
+    let network = Network { need: Finality::Confirmed, ..network };
+    let mut network = network;
+    network.finality.rule = FinalRule::Blocks(64);
+    let ledger = open(&network, 1, directory.path()).unwrap();
+    begin(&ledger, 10);
+    let too_final = ledger.charge(&request(0, 4), Finality::Final);
+    assert!(matches!(too_final, Err(LedgerError::Finality { has: Finality::Confirmed, .. })));
+    let charged = granted(&ledger, &request(0, 4));
+    assert_eq!(spent(&ledger), 4);
+    node.call("anvil_reorg", &json!([1, []]));
+    assert!(equivocated(ledger.release(charged, name("release", 0))));
+    // It stays so, even if the charge should come back.
+    node.mine(3);
+    assert!(equivocated(ledger.charge(&request(1, 1), Finality::Confirmed)));
+    assert!(equivocated(ledger.outcome(name("query", 0))));
+    drop(ledger);
+    // Opened again, it brings the charge back to the chain before anything else.
+    let ledger = open(&network, 1, directory.path()).unwrap();
+    assert_eq!(spent(&ledger), 4);
+    assert_eq!(ledger.log().len().unwrap(), 3);
+    let outcome = ledger.outcome(name("query", 0)).unwrap();
+    assert!(matches!(outcome, Some(Outcome::Charged(_))));
+    node.mine(70);
+    drop(granted(&ledger, &request(1, 1)));
+    assert_eq!(spent(&ledger), 5);
+}
+
+#[test]
+fn nothing_is_granted_before_it_is_final() {
+    let Some((node, network, directory)) = started(Client::Anvil, &["--slots-in-an-epoch", "4"])
+    else {
+        return;
+    };
+    begin(&open(&network, 1, directory.path()).unwrap(), 10);
+    node.mine(20);
+    let mut network = impatient(&network, Finality::Final);
+    network.finality.rule = FinalRule::Tag;
+    let ledger = open(&network, 1, directory.path()).unwrap();
+    let unsettled = |result: Result<Admission, LedgerError>| {
+        matches!(result, Err(LedgerError::Unsettled { .. }))
+    };
+    assert!(unsettled(ledger.charge(&request(0, 4), Finality::Final)));
+    // It is mined, and that is not enough; asking again does not charge again.
+    for _ in 0..4 {
+        assert_eq!((spent(&ledger), ledger.log().len().unwrap()), (4, 2));
+        assert!(unsettled(ledger.charge(&request(0, 4), Finality::Final)));
+        node.mine(1);
+    }
+    // Its block is replaced by one without it, and it is sent again.
+    node.call("anvil_reorg", &json!([5, []]));
+    assert!(unsettled(ledger.charge(&request(0, 4), Finality::Final)));
+    node.mine(1);
+    assert!(unsettled(ledger.charge(&request(0, 4), Finality::Final)));
+    assert_eq!((spent(&ledger), ledger.log().len().unwrap()), (4, 2));
+    node.mine(16);
+    // What counted as spent all the time is found, and may not be used: its noise might have been
+    // drawn by a process that is no more.
+    let repeated = ledger.charge(&request(0, 4), Finality::Final).unwrap();
+    assert!(matches!(repeated, Admission::Repeated(Placed { index: 2, .. })));
+    assert_eq!(spent(&ledger), 4);
+}
+
+#[test]
+fn killed_at_any_step_it_charges_exactly_once() {
+    let Some((_node, network, directory)) = started(Client::Anvil, &[]) else { return };
+    begin(&open(&network, 1, directory.path()).unwrap(), 100);
+    let steps = [Step::Signed, Step::Stored, Step::Sent, Step::Included, Step::Recorded];
+    let mut expected = 0;
+    for (number, step) in (0..).zip(steps) {
+        // A network that is too slow, so that it is looked for more than once.
+        let ledger = open(&network, 1, directory.path()).unwrap();
+        ledger.dies_at(step);
+        let died = ledger.charge(&request(number, 7), Finality::Final);
+        assert!(matches!(died, Err(LedgerError::Poisoned)), "{step:?}: {died:?}");
+        drop(ledger);
+        let ledger = open(&network, 1, directory.path()).unwrap();
+        let outcome = ledger.outcome(name("query", number)).unwrap();
+        // Before it was on disk it was never sent; after that it counts, and is not used.
+        assert_eq!(outcome.is_some(), step != Step::Signed, "{step:?}");
+        let again = ledger.charge(&request(number, 7), Finality::Final).unwrap();
+        let is_new = matches!(again, Admission::Granted(_));
+        assert_eq!(is_new, step == Step::Signed, "{step:?}");
+        expected += 7;
+        assert_eq!(spent(&ledger), expected, "{step:?}");
+    }
+}
+
+#[test]
+fn a_node_and_the_rules_agree() {
+    let Some((_node, network, directory)) = started(Client::Anvil, &[]) else { return };
+    let ledger = open(&network, 1, directory.path()).unwrap();
+    let mut state = State::default();
+    let mut random = SplitMix(20_261_123);
+    for _ in 0..size_from("GRAUNT_CHAIN_NODE_OPERATIONS", 60) {
+        let number = random.below(12);
+        let entry = match random.below(8) {
+            0 => Entry::Open(Opening { account: name("account", number % 2), cap: cost(30) }),
+            1 | 2 => Entry::Attest(an_extract(number % 3, number % 2)),
+            3 if number == 0 => Entry::Revoke { root: name("root", 0) },
+            _ => Entry::Charge(request(number, 1 + random.below(2) * 6)),
+        };
+        let expected = state.apply(&entry);
+        let found = match &entry {
+            Entry::Open(opening) => ledger.open_account(opening).map(|placed| placed.repeated),
+            Entry::Attest(new) => ledger.attest(new).map(|placed| placed.repeated),
+            Entry::Revoke { root } => ledger.revoke(*root).map(|placed| placed.repeated),
+            Entry::Charge(request) => ledger
+                .charge(request, Finality::Final)
+                .map(|admission| matches!(admission, Admission::Repeated(_))),
+            _ => unreachable!(),
+        };
+        match (expected, found) {
+            (Ok(verdict), Ok(repeated)) => {
+                assert_eq!(matches!(verdict, Verdict::Repeated(_)), repeated, "{entry:?}");
+            }
+            (Err(expected), Err(found)) => {
+                assert_eq!(format!("{expected:?}"), format!("{found:?}"), "{entry:?}");
+            }
+            (expected, found) => panic!("{entry:?}: {found:?}, not {expected:?}"),
+        }
+    }
+    for number in 0..2 {
+        let account = name("account", number);
+        assert_eq!(ledger.remaining(account).unwrap(), state.balance(account));
+    }
+    assert_eq!(ledger.log().len().unwrap(), state.count());
+}
