@@ -55,17 +55,19 @@ pub(super) fn call(entry: &Entry) -> Vec<u8> {
     }
 }
 
-/// The call that charges each of some queries for itself; `None` unless they have the same accounts
-/// in the same order, the same inputs and the same day.
-pub(super) fn charge_many(requests: &[ChargeRequest]) -> Option<Vec<u8>> {
-    let first = requests.first()?;
-    if !requests.iter().all(|request| has_shape_of(request, first)) {
-        return None;
-    }
+/// The call that charges each of some queries for itself; they have the same accounts in the same
+/// order, the same inputs and the same day. `None` for no query.
+pub(super) fn charge_many<'a>(
+    mut requests: impl Iterator<Item = &'a ChargeRequest>,
+) -> Option<Vec<u8>> {
+    let first = requests.next()?;
     let shape = shape(first);
-    let costs = requests.iter().flat_map(costs).collect();
-    let queries_ = requests.iter().map(query).collect();
-    Some(contract::chargeManyCall { shape, queries_, costs }.abi_encode())
+    let (mut queries_, mut all_costs) = (vec![query(first)], Vec::from_iter(costs(first)));
+    for request in requests {
+        queries_.push(query(request));
+        all_costs.extend(costs(request));
+    }
+    Some(contract::chargeManyCall { shape, queries_, costs: all_costs }.abi_encode())
 }
 
 /// Whether two charges can be of one batch.

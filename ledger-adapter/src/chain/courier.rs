@@ -12,6 +12,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use alloy_primitives::{Address, B256};
+use alloy_sol_types::SolCall;
 
 use crate::chain::Network;
 use crate::chain::contract::{self, Log};
@@ -31,6 +32,15 @@ pub(super) enum Delivery {
     Reverted(LedgerError),
     /// Another transaction of the key has its number, so it can never be mined.
     Displaced,
+}
+
+/// What one look for a transaction found.
+enum Look {
+    Delivered(Delivery),
+    /// It is in a block that is not final enough.
+    Waiting,
+    /// It was in no block, so it was sent. The node's answer decides nothing, good or bad.
+    Sent(Result<(), RpcError>),
 }
 
 /// A key, its outbox, and the node that they speak to.
@@ -90,6 +100,15 @@ impl Courier {
         &self.rpc
     }
 
+    pub(super) fn sender(&self) -> Address {
+        self.key.sender()
+    }
+
+    /// Asks the contract a question.
+    pub(super) fn ask<C: SolCall>(&self, question: &C) -> Result<C::Return, LedgerError> {
+        self.rpc.ask(self.contract, question).map_err(LedgerError::Chain)
+    }
+
     /// Runs a call without recording it, signs it if it would succeed, and puts it in the outbox.
     ///
     /// # Errors
@@ -124,31 +143,35 @@ impl Courier {
         let start = Instant::now();
         loop {
             // No error here decides anything: the node may be down, and come back.
-            if let Ok(Some(delivery)) = self.look(sealed, need) {
-                return Ok(delivery);
-            }
+            let source = match self.look(sealed, need) {
+                Ok(Look::Delivered(delivery)) => return Ok(delivery),
+                Ok(Look::Waiting) => None,
+                Ok(Look::Sent(answer)) => answer.err(),
+                Err(error) => Some(error),
+            };
             if start.elapsed() >= self.network.patience {
                 let transaction = contract::digest(sealed.hash);
-                return Err(LedgerError::Unsettled { transaction });
+                return Err(LedgerError::Unsettled { transaction, source });
             }
             self.passes(Step::Sent)?;
             std::thread::sleep(self.network.poll);
         }
     }
 
-    /// Looks for a transaction once, and sends it if it is in no block; `None` if it is not yet as
-    /// final as is needed.
-    fn look(&self, sealed: &Sealed, need: Finality) -> Result<Option<Delivery>, RpcError> {
+    /// Looks for a transaction once, and sends it if it is in no block.
+    fn look(&self, sealed: &Sealed, need: Finality) -> Result<Look, RpcError> {
         if let Some(receipt) = self.rpc.receipt(sealed.hash)? {
             let is_enough = self.network.finality.of(&self.rpc, receipt.block)? >= need;
-            return if is_enough { self.read(sealed, receipt).map(Some) } else { Ok(None) };
+            return if is_enough {
+                self.read(sealed, receipt).map(Look::Delivered)
+            } else {
+                Ok(Look::Waiting)
+            };
         }
         if self.is_displaced(sealed)? {
-            return Ok(Some(Delivery::Displaced));
+            return Ok(Look::Delivered(Delivery::Displaced));
         }
-        // Its answer is not believed, good or bad.
-        drop(self.rpc.send(&sealed.raw));
-        Ok(None)
+        Ok(Look::Sent(self.rpc.send(&sealed.raw)))
     }
 
     /// Whether the transaction is in a block now, and did what it says.
@@ -249,7 +272,7 @@ fn send_once(
         };
         if start.elapsed() >= network.patience {
             let transaction = contract::digest(sealed.hash);
-            return Err(refusal.map_or(LedgerError::Unsettled { transaction }, LedgerError::Chain));
+            return Err(LedgerError::Unsettled { transaction, source: refusal });
         }
         std::thread::sleep(network.poll);
     }

@@ -9,7 +9,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use alloy_primitives::{Address, B256};
 
@@ -18,6 +18,7 @@ use crate::chain::Network;
 use crate::chain::contract::{self, Log, Standing};
 use crate::chain::courier::{Courier, Delivery, Step};
 use crate::chain::key::ChainKey;
+use crate::chain::queue::{Queue, Waiting};
 use crate::chain::rpc::Rpc;
 use crate::chain::transaction::Sealed;
 use crate::charge::{
@@ -38,6 +39,7 @@ pub struct ChainLedger {
     rpc: Rpc,
     contract: Address,
     need: Finality,
+    queue: Queue,
     line: Mutex<Line>,
 }
 
@@ -65,23 +67,13 @@ impl ChainLedger {
         key: ChainKey,
         outbox: &Path,
     ) -> Result<Self, LedgerError> {
-        let ledger = Self::prepare(log, network, key, outbox)?;
-        drop(ledger.caught_up()?);
-        Ok(ledger)
-    }
-
-    /// As [`ChainLedger::open`], without looking at what was sent earlier.
-    pub(super) fn prepare(
-        log: LogLedger,
-        network: Network,
-        key: ChainKey,
-        outbox: &Path,
-    ) -> Result<Self, LedgerError> {
         let (need, contract) = (network.need, network.contract.0);
         let courier = Courier::open(network, key, outbox)?;
         let rpc = courier.rpc().clone();
         let line = Mutex::new(Line { courier, watched: Vec::new(), is_stopped: false });
-        Ok(Self { log, rpc, contract, need, line })
+        let ledger = Self { log, rpc, contract, need, queue: Queue::default(), line };
+        drop(ledger.caught_up()?);
+        Ok(ledger)
     }
 
     /// The log that this engine's entries are recorded in.
@@ -95,71 +87,164 @@ impl ChainLedger {
         self.line.lock().unwrap().courier.dies_at = Some(step);
     }
 
-    /// Records a checkpoint of a log on the chain, through the same outbox.
-    pub(super) fn execute(&self, input: Vec<u8>) -> Result<(), LedgerError> {
-        let mut line = self.caught_up()?;
-        let sealed = line.courier.accept(input)?;
-        match line.courier.deliver(&sealed, self.need)? {
-            Delivery::Done(_) => self.close(&mut line, &sealed),
-            failed => Err(self.failed(&mut line, &sealed, failed)?),
-        }
+    /// Number of charges that wait.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len()
     }
 
     /// Asks the contract a question.
-    pub(super) fn ask<C: alloy_sol_types::SolCall>(
-        &self,
-        question: &C,
-    ) -> Result<C::Return, LedgerError> {
+    fn ask<C: alloy_sol_types::SolCall>(&self, question: &C) -> Result<C::Return, LedgerError> {
         self.rpc.ask(self.contract, question).map_err(LedgerError::Chain)
     }
 
-    /// Decides about an entry, executes it on the chain, and records it.
+    /// Decides about an entry other than a charge, executes it on the chain, and records it.
     fn submit(&self, entry: &Entry) -> Result<Decided, LedgerError> {
         let mut line = self.caught_up()?;
-        let decided = self.log.read(|state| {
-            state.admit(entry).map(|verdict| Decided::new(verdict, state.count()))
-        })??;
+        let decided = self.decide(entry)?;
         if decided.repeated {
             return Ok(decided);
         }
         let sealed = line.courier.accept(contract::call(entry))?;
-        let logs = match line.courier.deliver(&sealed, self.need)? {
-            Delivery::Done(logs) => logs,
+        match line.courier.deliver(&sealed, self.need)? {
+            Delivery::Done(_) => {}
             failed => return Err(self.failed(&mut line, &sealed, failed)?),
-        };
-        line.courier.passes(Step::Included)?;
-        let mut recorded = self.log.submit(entry.clone())?;
-        line.courier.passes(Step::Recorded)?;
-        if let Entry::Charge(request) = entry {
-            match contract::effects(request, &logs) {
-                Some(effects) => recorded.effects = effects,
-                // It was charged before this log knew of it: noise may have been drawn for it.
-                None => recorded.repeated = true,
-            }
         }
+        let recorded = self.log.submit(entry.clone())?;
         self.close(&mut line, &sealed)?;
         Ok(recorded)
+    }
+
+    /// What the log's rules say of an entry.
+    fn decide(&self, entry: &Entry) -> Result<Decided, LedgerError> {
+        self.log
+            .read(|state| state.admit(entry).map(|verdict| Decided::new(verdict, state.count())))?
+    }
+
+    /// Charges, together with whatever else waits.
+    fn submit_charge(&self, request: &ChargeRequest) -> Result<Decided, LedgerError> {
+        let own = self.queue.join(request);
+        let Ok(mut line) = self.line.lock() else {
+            self.queue.leave(&own);
+            return Err(LedgerError::Poisoned);
+        };
+        // Whoever had the line before may have acted for it.
+        own.answered().unwrap_or_else(|| {
+            let answer = self.lead(&mut line, &own);
+            // While the line is held, or another would act for a charge that nobody awaits.
+            self.queue.leave(&own);
+            answer
+        })
+    }
+
+    /// Acts for a charge and for all that may go with it.
+    fn lead(&self, line: &mut Line, own: &Arc<Waiting>) -> Result<Decided, LedgerError> {
+        self.catch_up(line)?;
+        let mut batch = Vec::new();
+        for waiting in self.queue.with(own) {
+            match self.decide(&Entry::Charge(waiting.request.clone())) {
+                Ok(decided) if !decided.repeated => batch.push(waiting),
+                settled => self.queue.answer(&waiting, settled),
+            }
+        }
+        let mut requests = batch.iter().map(|waiting| &waiting.request);
+        let input = match (requests.len(), requests.next()) {
+            (_, None) => None,
+            (1, Some(only)) => Some(contract::call(&Entry::Charge(only.clone()))),
+            _ => contract::charge_many(batch.iter().map(|waiting| &waiting.request)),
+        };
+        if let Some(input) = input {
+            // If this fails, nothing was sent, and the others try for themselves.
+            let sealed = line.courier.accept(input)?;
+            self.carry(line, &sealed, &batch)?;
+        }
+        own.answered().ok_or(LedgerError::Poisoned)?
+    }
+
+    /// Delivers a transaction of charges, and answers each.
+    fn carry(
+        &self,
+        line: &mut Line,
+        sealed: &Sealed,
+        batch: &[Arc<Waiting>],
+    ) -> Result<(), LedgerError> {
+        let answers = match line.courier.deliver(sealed, self.need) {
+            Ok(Delivery::Done(logs)) => self.record_all(line, sealed, batch, &logs),
+            // Nothing was charged: the others try for themselves.
+            Ok(failed) => return Err(self.failed(line, sealed, failed)?),
+            Err(error) => Err(error),
+        };
+        match answers {
+            Ok(answers) => {
+                for (waiting, answer) in batch.iter().zip(answers) {
+                    self.queue.answer(waiting, answer);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let transaction = contract::digest(sealed.hash);
+                for waiting in batch {
+                    let unsettled = LedgerError::Unsettled { transaction, source: None };
+                    self.queue.answer(waiting, Err(unsettled));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Records those charges of a transaction that the chain has, with what they did there. The
+    /// outer error says that the log may lack some, so the transaction stays in the outbox.
+    fn record_all(
+        &self,
+        line: &mut Line,
+        sealed: &Sealed,
+        batch: &[Arc<Waiting>],
+        logs: &[Log],
+    ) -> Result<Vec<Result<Decided, LedgerError>>, LedgerError> {
+        line.courier.passes(Step::Included)?;
+        let mut answers = Vec::new();
+        for Waiting { request, .. } in batch.iter().map(AsRef::as_ref) {
+            if let Some(error) = contract::rejection(request.query, logs) {
+                answers.push(Err(error));
+                continue;
+            }
+            let mut decided = self.log.submit(Entry::Charge(request.clone()))?;
+            match contract::effects(request, logs) {
+                Some(effects) => decided.effects = effects,
+                // It was charged before this log knew of it: noise may have been drawn for it.
+                None => decided.repeated = true,
+            }
+            answers.push(Ok(decided));
+        }
+        line.courier.passes(Step::Recorded)?;
+        self.close(line, sealed)?;
+        Ok(answers)
     }
 
     /// Holds the line, after whatever was sent earlier is done with.
     fn caught_up(&self) -> Result<MutexGuard<'_, Line>, LedgerError> {
         let mut line = self.line.lock().map_err(|_| LedgerError::Poisoned)?;
+        self.catch_up(&mut line)?;
+        Ok(line)
+    }
+
+    fn catch_up(&self, line: &mut Line) -> Result<(), LedgerError> {
         let earlier: Vec<Sealed> = line.courier.outbox.waiting().iter().cloned().collect();
         for sealed in earlier {
             if line.is_stopped || line.watched.contains(&sealed.hash) {
-                self.look_again(&mut line, &sealed)?;
+                self.look_again(line, &sealed)?;
                 continue;
             }
             match line.courier.deliver(&sealed, self.need)? {
                 Delivery::Done(logs) => {
                     self.append(&sealed, &logs)?;
-                    self.close(&mut line, &sealed)?;
+                    self.close(line, &sealed)?;
                 }
                 // Whoever asked was told, or asks again.
-                failed => drop(self.failed(&mut line, &sealed, failed)?),
+                failed => drop(self.failed(line, &sealed, failed)?),
             }
         }
-        Ok(line)
+        Ok(())
     }
 
     /// Looks whether an acknowledged transaction is still there.
@@ -227,7 +312,8 @@ impl ChainLedger {
         Ok(match failed {
             Delivery::Reverted(why) => why,
             Delivery::Done(_) | Delivery::Displaced => {
-                LedgerError::Unsettled { transaction: contract::digest(sealed.hash) }
+                let transaction = contract::digest(sealed.hash);
+                LedgerError::Unsettled { transaction, source: None }
             }
         })
     }
@@ -263,7 +349,7 @@ impl Ledger for ChainLedger {
         if has < need {
             return Err(LedgerError::Finality { has, need });
         }
-        let decided = self.submit(&Entry::Charge(request.clone()))?;
+        let decided = self.submit_charge(request)?;
         let placed = self.placed(&decided);
         Ok(if decided.repeated {
             Admission::Repeated(placed)

@@ -27,12 +27,15 @@
 //! # Source
 //! EIP-1474 (JSON-RPC), EIP-155 and EIP-1559 (transactions), EIP-3675 (`finalized`).
 
+pub mod anchor;
 mod contract;
 mod courier;
 pub mod finality;
 pub mod key;
+pub mod lease;
 pub mod ledger;
 mod outbox;
+mod queue;
 pub mod rpc;
 pub mod transaction;
 

@@ -139,15 +139,10 @@ fn read(bytes: &[u8], owner: Owner, place: &str) -> Result<(VecDeque<Sealed>, u6
         return Err(untrusted(Untrusted::Disagrees(disagrees)));
     }
     let mut open = VecDeque::new();
-    let lines: Vec<&str> = rest.split_inclusive('\n').collect();
-    for (at, line) in lines.iter().enumerate() {
-        let Some(line) = understood(line, owner) else {
-            // A last line that is not whole was never acknowledged, so never sent.
-            if at + 1 == lines.len() {
-                break;
-            }
-            return Err(edited());
-        };
+    // What comes after the last line was never acknowledged, so never sent.
+    let (lines, _torn) = rest.rsplit_once('\n').unwrap_or_default();
+    for line in lines.lines() {
+        let line = understood(line, owner).ok_or_else(edited)?;
         match line {
             Line::Put(transaction) => {
                 next_nonce = next_nonce.max(transaction.nonce + 1);
@@ -165,7 +160,6 @@ enum Line {
 }
 
 fn understood(line: &str, owner: Owner) -> Option<Line> {
-    let line = line.strip_suffix('\n')?;
     if let Some(hash) = line.strip_prefix(FINAL) {
         return hash.parse().ok().map(Line::Final);
     }

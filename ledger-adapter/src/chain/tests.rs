@@ -1,6 +1,7 @@
 //! The chain's tests: the contract in an EVM of this process, and the client on real nodes.
 
 mod killed;
+mod local;
 mod model;
 mod node;
 mod street;

@@ -200,7 +200,7 @@ fn compare(
     tally: &mut Tally,
 ) {
     let calldata = contract::call(entry);
-    assert_eq!(contract::entries(&calldata).unwrap(), [entry.clone()]);
+    assert_eq!(contract::entries(&calldata).unwrap(), std::slice::from_ref(entry));
     let expected = said_by_rules(state.apply(entry));
     assert_eq!(said_by_contract(entry, evm.call(calldata)), expected, "{entry:?}");
     count(&expected, tally);
@@ -213,7 +213,7 @@ fn compare_batch(
     batch: &[ChargeRequest],
     tally: &mut Tally,
 ) {
-    let calldata = contract::charge_many(batch).unwrap();
+    let calldata = contract::charge_many(batch.iter()).unwrap();
     let entries: Vec<_> = batch.iter().cloned().map(Entry::Charge).collect();
     if !batch[0].items.is_empty() {
         assert_eq!(contract::entries(&calldata).unwrap(), entries);
@@ -296,7 +296,7 @@ fn every_call_keeps_within_its_gas() {
         let mut per_item = Vec::new();
         for (count, start) in [(10, 100), (50, 200), (200, 300)] {
             let batch: Vec<_> = (start..start + count).map(a_request).collect();
-            let batch = evm.call(contract::charge_many(&batch).unwrap());
+            let batch = evm.call(contract::charge_many(batch.iter()).unwrap());
             assert_eq!(batch.result.unwrap().len(), usize::try_from(count).unwrap());
             per_item.push(batch.gas / count);
         }

@@ -36,7 +36,6 @@ pub(super) enum Client {
 #[derive(Debug)]
 pub(super) struct Node {
     child: Child,
-    pub(super) client: Client,
     pub(super) port: u16,
     pub(super) rpc: Rpc,
 }
@@ -93,7 +92,7 @@ impl Node {
         // Whatever else it says is read, or it would wait for a reader.
         std::thread::spawn(move || lines.for_each(drop));
         let rpc = Rpc::new(&format!("http://127.0.0.1:{port}"), Duration::from_secs(20));
-        Some(Self { child, client, port, rpc })
+        Some(Self { child, port, rpc })
     }
 
     pub(super) fn url(&self) -> String {

@@ -9,6 +9,7 @@ use crate::chain::Network;
 use crate::chain::courier::Step;
 use crate::chain::finality::FinalRule;
 use crate::chain::ledger::ChainLedger;
+use crate::chain::rpc::Moment;
 use crate::chain::transaction::Fees;
 use crate::charge::{Admission, Charged, ExtractStatus, Finality, Outcome, Placed};
 use crate::error::{Inactive, Untrusted};
@@ -167,6 +168,48 @@ fn a_race_for_the_last_of_it_has_one_winner() {
         .count();
     assert_eq!((granted, exhausted), (1, 1), "{outcomes:?}");
     assert_eq!(spent(&one), 6);
+}
+
+#[test]
+fn charges_that_wait_together_go_together() {
+    let Some((node, network, directory)) = started(Client::Anvil, &[]) else { return };
+    let ledger = open(&network, 1, directory.path()).unwrap();
+    begin(&ledger, 50);
+    node.call("evm_setAutomine", &json!([false]));
+    let before = node.rpc.block(Moment::Latest).unwrap();
+    let charge = |number: u64| match ledger.charge(&request(number, 3), Finality::Final) {
+        Ok(Admission::Granted(charged)) => Some(charged.effects()[0].spent_after.rho.nano()),
+        Ok(Admission::Repeated(placed)) => panic!("{placed:?}"),
+        Err(LedgerError::Exhausted { .. }) => None,
+        Err(error) => panic!("{error:?}"),
+    };
+    let mut after: Vec<_> = std::thread::scope(|scope| {
+        let charge = &charge;
+        let first = scope.spawn(move || charge(0));
+        let mine_one = || {
+            while node.call("txpool_status", &json!([]))["pending"] == "0x0" {
+                std::thread::yield_now();
+            }
+            node.mine(1);
+        };
+        // While the first is on its way, the others come.
+        while node.call("txpool_status", &json!([]))["pending"] == "0x0" {
+            std::thread::yield_now();
+        }
+        let others: Vec<_> = (1..24).map(|n| scope.spawn(move || charge(n))).collect();
+        while ledger.waiting() < 24 {
+            std::thread::yield_now();
+        }
+        mine_one();
+        mine_one();
+        let others = others.into_iter().map(|thread| thread.join().unwrap());
+        others.chain([first.join().unwrap()]).flatten().collect()
+    });
+    // 16 of 24 fit, each with its own place in the order, and all in two blocks.
+    after.sort_unstable();
+    assert_eq!(after, (1..=16).map(|number| number * 3).collect::<Vec<u64>>());
+    assert_eq!((spent(&ledger), ledger.log().len().unwrap()), (48, 18));
+    assert_eq!(node.rpc.block(Moment::Latest).unwrap(), before.map(|block| block + 2));
 }
 
 #[test]
