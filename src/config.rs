@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use ledger_adapter::charge::Finality;
 use serde::Deserialize;
 
+use crate::chain::{EvmTerms, Kind};
 use crate::numbers::{check_confidence, check_delta, check_epsilon};
 use crate::session::Dialect;
 use crate::show::Format;
@@ -35,6 +36,10 @@ pub(crate) struct Config {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LedgerTerms {
+    /// Where accounts are decided about.
+    pub(crate) kind: Kind,
+    /// The chain.
+    pub(crate) evm: Option<EvmTerms>,
     /// How final a charge must be before a record is read.
     pub(crate) finality: Option<Finality>,
     /// The file that names witnesses, and how many of them must cosign.

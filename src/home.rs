@@ -9,13 +9,17 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{SecondsFormat, Utc};
 use engine::engine::IncidentLog;
+use ledger_adapter::chain::key::ChainKey;
+use ledger_adapter::chain::ledger::ChainLedger;
 use ledger_adapter::charge::Finality;
 use ledger_adapter::digest::Digest;
 use ledger_adapter::keys::Keyring;
+use ledger_adapter::ledger::Ledger;
 use ledger_adapter::log::{LogLedger, Watch};
 use ledger_adapter::note::VerifierKey;
 use ledger_adapter::policy::Policy;
@@ -23,7 +27,8 @@ use ledger_adapter::receipt::{Receipt, Trust};
 use ledger_adapter::registry::Registry;
 use ledger_adapter::witnessing::Cosigners;
 
-use crate::config::{Config, HOME};
+use crate::chain::{EvmTerms, Kind};
+use crate::config::{Config, HOME, LedgerTerms};
 use crate::fail::Failure;
 
 /// The directory of everything that is kept.
@@ -32,8 +37,7 @@ pub(crate) struct Home {
     directory: PathBuf,
     witness: PathBuf,
     origin: Option<String>,
-    finality: Finality,
-    witnesses: Option<PathBuf>,
+    ledger: LedgerTerms,
 }
 
 impl Home {
@@ -44,9 +48,8 @@ impl Home {
         let directory = directory.unwrap_or_else(|| PathBuf::from(HOME));
         let witness = config.witness.clone();
         let witness = witness.unwrap_or_else(|| directory.join("witness").join("checkpoint"));
-        let finality = config.ledger.finality.unwrap_or(Finality::Witnessed);
-        let (origin, witnesses) = (config.origin.clone(), config.ledger.witnesses.clone());
-        Self { directory, witness, origin, finality, witnesses }
+        let (origin, ledger) = (config.origin.clone(), config.ledger.clone());
+        Self { directory, witness, origin, ledger }
     }
 
     /// The directory itself.
@@ -65,8 +68,12 @@ impl Home {
     }
 
     /// How final a charge must be before a record is read.
-    pub(crate) const fn finality(&self) -> Finality {
-        self.finality
+    pub(crate) fn finality(&self) -> Finality {
+        let unless_said = match self.ledger.kind {
+            Kind::Log => Finality::Witnessed,
+            Kind::Evm => Finality::Final,
+        };
+        self.ledger.finality.unwrap_or(unless_said)
     }
 
     /// The directory of the log.
@@ -139,6 +146,66 @@ impl Home {
         Ok(LogLedger::open(&self.ledger_directory(), signer, self.watch()?)?)
     }
 
+    /// What decides about accounts and extracts: the log, or a chain, with the log as its record.
+    ///
+    /// # Errors
+    /// As [`Home::ledger`]; [`Failure::Usage`] if the configuration says too little of the chain.
+    pub(crate) fn accounts(&self) -> Result<Arc<dyn Ledger>, Failure> {
+        self.deciding(self.ledger()?)
+    }
+
+    /// As [`Home::accounts`], but makes the log if there is none; true if it was made.
+    ///
+    /// # Errors
+    /// As [`Home::accounts`].
+    pub(crate) fn accounts_or_new(&self) -> Result<(Arc<dyn Ledger>, bool), Failure> {
+        let (log, is_new) = self.ledger_or_new()?;
+        Ok((self.deciding(log)?, is_new))
+    }
+
+    fn deciding(&self, log: LogLedger) -> Result<Arc<dyn Ledger>, Failure> {
+        if self.ledger.kind == Kind::Log {
+            return Ok(Arc::new(log));
+        }
+        let network = self.evm()?.network(self.finality())?;
+        let (key, outbox) = (self.chain_key()?, self.outbox("outbox"));
+        Ok(Arc::new(ChainLedger::open(log, network, key, &outbox)?))
+    }
+
+    /// The chain of the configuration.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] if it has none.
+    pub(crate) fn evm(&self) -> Result<&EvmTerms, Failure> {
+        self.ledger.evm.as_ref().ok_or_else(|| {
+            let hint = "name url, chain_id and gas_price there";
+            Failure::usage("graunt.toml has no [ledger.evm]", hint)
+        })
+    }
+
+    /// The key that holds roles on the contract.
+    ///
+    /// # Errors
+    /// [`Failure::Ledger`].
+    pub(crate) fn chain_key(&self) -> Result<ChainKey, Failure> {
+        self.keys()?;
+        Ok(ChainKey::load_or_create(&self.directory.join("keys").join("chain.key"))?)
+    }
+
+    /// The key that anchors the log; it needs no role, and its transactions are in no one's way.
+    ///
+    /// # Errors
+    /// [`Failure::Ledger`].
+    pub(crate) fn anchor_key(&self) -> Result<ChainKey, Failure> {
+        self.keys()?;
+        Ok(ChainKey::load_or_create(&self.directory.join("keys").join("anchor.key"))?)
+    }
+
+    /// What was sent to the chain under a key, before it was sent.
+    pub(crate) fn outbox(&self, name: &str) -> PathBuf {
+        self.directory.join("chain").join(name)
+    }
+
     /// Opens the ledger, or makes one; true if it was made.
     ///
     /// # Errors
@@ -158,10 +225,22 @@ impl Home {
     /// Who watches the log: the file, and the witnesses of the policy if there is one.
     fn watch(&self) -> Result<Watch, Failure> {
         let file = Some(self.witness.clone());
-        let Some(path) = &self.witnesses else { return Ok(file.into()) };
+        let Some(path) = &self.ledger.witnesses else { return Ok(file.into()) };
         let cosigners = Cosigners::new(Policy::load(path)?, WITNESS_MAX)?;
         // Mirrors read the entries before they cosign.
         Ok(Watch { file, cosigners: Some(cosigners), tiles: Some(self.tiles()) })
+    }
+
+    /// The lines by which others judge the log: those of the policy, or its key alone.
+    ///
+    /// # Errors
+    /// [`Failure::Store`].
+    pub(crate) fn log_policy(&self, vkey: &str) -> Result<Vec<String>, Failure> {
+        let Some(path) = &self.ledger.witnesses else {
+            return Ok(vec![format!("log {vkey}"), "quorum none".to_owned()]);
+        };
+        let text = fs::read_to_string(path).map_err(Failure::store(path, "reading"))?;
+        Ok(text.lines().map(str::to_owned).collect())
     }
 
     /// Gives the log a new witness, which believes what it sees now.

@@ -7,6 +7,7 @@
 //! ```
 //! There are no analytics here: what is private, and how, is the engine's to say.
 
+mod chain;
 mod commands;
 mod config;
 mod fail;

@@ -14,7 +14,6 @@ use engine::requests::{Explanation, Outcome};
 use engine::sql::dialect;
 use ledger_adapter::charge::Balance;
 use ledger_adapter::ledger::Ledger;
-use ledger_adapter::log::LogLedger;
 use serde::Deserialize;
 use tokio::runtime::{Builder, Runtime};
 
@@ -64,7 +63,7 @@ pub(crate) struct Terms {
 /// A population that is being asked.
 pub(crate) struct Session {
     engine: Engine,
-    ledger: Arc<LogLedger>,
+    ledger: Arc<dyn Ledger>,
     population: Population,
     home: Home,
     terms: Terms,
@@ -116,7 +115,7 @@ impl Session {
         terms: Terms,
     ) -> Result<Self, Failure> {
         let _progress = spinner("opening the extracts", terms.is_quiet);
-        let ledger = Arc::new(home.ledger()?);
+        let ledger = home.accounts()?;
         let registry = home.registry()?;
         let population = Population::find(&registry, population)?;
         let all = known(home, &registry, ledger.as_ref(), &population.name)?;
@@ -134,7 +133,7 @@ impl Session {
             },
         };
         let signer = home.keys()?.release_signer()?;
-        let shared = Arc::clone(&ledger) as Arc<dyn Ledger>;
+        let shared = Arc::clone(&ledger);
         let engine = Engine::new(catalog, shared, signer, settings, home.incident_log())
             .map_err(Failure::Engine)?
             .with_releases(home.releases());

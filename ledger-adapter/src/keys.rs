@@ -254,13 +254,13 @@ impl Keyring {
     /// # Errors
     /// [`LedgerError::Malformed`] if a `*.pub` file is not a key, or [`LedgerError::Store`].
     pub fn trusted(&self) -> Result<Vec<PublicKey>, LedgerError> {
-        let mut keys = Vec::new();
-        for path in self.listed("pub")? {
-            let bytes = durable::read(&path)?.unwrap_or_default();
-            let text = String::from_utf8(bytes).unwrap_or_default();
-            keys.push(text.trim_end().parse()?);
-        }
-        Ok(keys)
+        self.listed("pub")?.iter().map(|path| Self::public(path)).collect()
+    }
+
+    /// The key in a file of this directory.
+    fn public(path: &Path) -> Result<PublicKey, LedgerError> {
+        let bytes = durable::read(path)?.unwrap_or_default();
+        String::from_utf8(bytes).unwrap_or_default().trim_end().parse()
     }
 
     /// Trusts a key from now on, under a name.

@@ -78,14 +78,14 @@ fn open(arguments: &OpenArguments, context: &Context, out: &mut Output) -> Resul
     let hint = "for instance --epsilon 3 --delta 1e-5";
     let cap = cap.map_err(|rule| Failure::usage(rule, hint))?;
     let home = &context.home;
-    let (ledger, is_new) = home.ledger_or_new()?;
+    let (ledger, is_new) = home.accounts_or_new()?;
     if is_new && !context.quiet {
         remark(format_args!("made a ledger in {}", home.ledger_directory().display()));
     }
     let registry = home.registry()?;
     let account = registry.create_population(&arguments.population)?.account;
     let placed = ledger.open_account(&Opening { account, cap })?;
-    let sites = population::attest(home, &registry, &ledger, &arguments.population)?;
+    let sites = population::attest(home, &registry, ledger.as_ref(), &arguments.population)?;
     let fresh = Balance { cap, spent: Cost::default(), charges: 0 };
     let balance = ledger.remaining(account)?.unwrap_or(fresh);
     if context.json {
@@ -107,7 +107,7 @@ fn open(arguments: &OpenArguments, context: &Context, out: &mut Output) -> Resul
 }
 
 fn show(name: Option<&str>, context: &Context, out: &mut Output) -> Result<(), Failure> {
-    let ledger = context.home.ledger()?;
+    let ledger = context.home.accounts()?;
     let name = name.or(context.config.sql.population.as_deref());
     let population = Population::find(&context.home.registry()?, name)?;
     let balance = ledger.remaining(population.account)?;
@@ -132,7 +132,7 @@ fn show(name: Option<&str>, context: &Context, out: &mut Output) -> Result<(), F
 }
 
 fn list(context: &Context, out: &mut Output) -> Result<(), Failure> {
-    let ledger = context.home.ledger()?;
+    let ledger = context.home.accounts()?;
     let mut rows = Vec::new();
     let mut values = Vec::new();
     for (name, population) in context.home.registry()?.populations()? {

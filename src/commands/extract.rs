@@ -67,13 +67,13 @@ pub(crate) fn run(
     let epoch = arguments.key_epoch.clone().or_else(|| defaults.key_epoch.clone());
     let key_epoch = epoch.unwrap_or_else(|| "epoch-1".to_owned());
     let from = source(&arguments.from, &site)?;
-    let (ledger, is_new) = home.ledger_or_new()?;
+    let (ledger, is_new) = home.accounts_or_new()?;
     if is_new && !context.quiet {
         remark(format_args!("made a ledger in {}", home.ledger_directory().display()));
     }
     let registry = home.registry()?;
     let account = registry.create_population(&name)?.account;
-    let known = population::known(home, &registry, &ledger, &name)?;
+    let known = population::known(home, &registry, ledger.as_ref(), &name)?;
     let request = ExtractRequest {
         from,
         site: site.clone(),
@@ -100,7 +100,7 @@ pub(crate) fn run(
     registry.record_extract(built.root, &record)?;
     let is_open = ledger.opened(account)?.is_some();
     if is_open {
-        population::attest(home, &registry, &ledger, &name)?;
+        population::attest(home, &registry, ledger.as_ref(), &name)?;
     }
     if let Some(path) = &arguments.report {
         write_report(&built, path)?;

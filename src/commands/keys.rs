@@ -1,9 +1,8 @@
-//! `graunt keys`: replaces the key of a site.
+//! `graunt keys`: replaces the key of a site, and tells others which keys to trust.
 
 use ledger_adapter::charge::ExtractStatus;
 use ledger_adapter::error::LedgerError;
 use ledger_adapter::ledger::Ledger;
-use ledger_adapter::log::LogLedger;
 use serde_json::json;
 
 use crate::commands::Context;
@@ -29,12 +28,14 @@ enum Action {
         #[arg(long, value_name = "ID")]
         site: String,
     },
+    /// Print the policy by which others verify receipts: graunt verify --policy
+    Policy,
 }
 
-/// Replaces keys.
+/// Replaces keys, or tells of them.
 ///
 /// # Errors
-/// [`Failure::Usage`], [`Failure::Ledger`], [`Failure::Output`].
+/// [`Failure::Usage`], [`Failure::Ledger`], [`Failure::Store`], [`Failure::Output`].
 pub(crate) fn run(
     arguments: &Arguments,
     context: &Context,
@@ -42,12 +43,25 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     match &arguments.action {
         Action::Rotate { site } => rotate(site, context, out),
+        Action::Policy => policy(context, out),
     }
 }
 
+/// Prints one form for people and programs: it is a file to be published.
+fn policy(context: &Context, out: &mut Output) -> Result<(), Failure> {
+    let home = &context.home;
+    let (ledger, keys) = (home.ledger()?, home.keys()?);
+    out.json(&json!({
+        "version": 1,
+        "log_policy": home.log_policy(&ledger.vkey())?,
+        "sites": keys.sites()?,
+        "release": [keys.release_signer()?.public()],
+    }))
+}
+
 fn rotate(site: &str, context: &Context, out: &mut Output) -> Result<(), Failure> {
-    let ledger = context.home.ledger()?;
-    refuse_waiting(site, context, &ledger)?;
+    let ledger = context.home.accounts()?;
+    refuse_waiting(site, context, ledger.as_ref())?;
     let begun = context.home.keys()?.begin_rotation(site)?;
     let rotation = *begun.rotation();
     let placed = match ledger.rotate(&rotation.entry()) {
@@ -78,7 +92,7 @@ fn rotate(site: &str, context: &Context, out: &mut Output) -> Result<(), Failure
 }
 
 /// Extracts that the old key signed cannot be attested any more: none may be waiting.
-fn refuse_waiting(site: &str, context: &Context, ledger: &LogLedger) -> Result<(), Failure> {
+fn refuse_waiting(site: &str, context: &Context, ledger: &dyn Ledger) -> Result<(), Failure> {
     let registry = context.home.registry()?;
     for population in registry.populations()?.keys() {
         let waits = known(&context.home, &registry, ledger, population)?.into_iter().any(|known| {

@@ -171,7 +171,7 @@ fn export(directory: &Path, context: &Context, out: &mut Output) -> Result<(), F
 }
 
 fn revoke(beginning: &str, context: &Context, out: &mut Output) -> Result<(), Failure> {
-    let ledger = context.home.ledger()?;
+    let ledger = context.home.accounts()?;
     let known = context.home.registry()?.extracts()?;
     let mut roots: Vec<Digest> =
         known.keys().copied().filter(|root| root.to_string().starts_with(beginning)).collect();

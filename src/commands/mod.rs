@@ -1,8 +1,10 @@
 //! The subcommands, and what they share: where things live and how to speak.
 
 pub(crate) mod budget;
+pub(crate) mod chain;
 pub(crate) mod cohort;
 pub(crate) mod demo;
+pub(crate) mod export;
 pub(crate) mod extract;
 pub(crate) mod keys;
 pub(crate) mod ledger;
@@ -80,10 +82,14 @@ enum Command {
     Sql(sql::Arguments),
     /// Verify receipts, offline
     Verify(verify::Arguments),
+    /// Write a receipt in the forms that other systems read
+    Export(export::Arguments),
     /// Watch the logs of others, and cosign that they only go forward
     Witness(witness::Arguments),
     /// Replay the log of another by its rules, and cosign only what obeys them
     Mirror(mirror::Arguments),
+    /// Make and use the contract on an EVM chain
+    Chain(chain::Arguments),
     /// Serve the log, so that anyone can read and verify it
     Serve(serve::Arguments),
 }
@@ -137,8 +143,10 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<(), Failure> {
         Command::Budget(arguments) => budget::run(&arguments, &context, out),
         Command::Sql(arguments) => sql::run(arguments, &context, out),
         Command::Verify(arguments) => verify::run(&arguments, &context, out),
+        Command::Export(arguments) => export::run(&arguments, &context, out),
         Command::Witness(arguments) => witness::run(&arguments, &context, out),
         Command::Mirror(arguments) => mirror::run(&arguments, &context, out),
+        Command::Chain(arguments) => chain::run(&arguments, &context, out),
         Command::Serve(arguments) => serve::run(&arguments, &context, out),
     }
 }
@@ -177,7 +185,7 @@ mod tests {
     fn every_help_has_the_exit_codes() {
         for name in [
             "demo", "cohort", "extract", "policy", "ledger", "keys", "budget", "sql", "verify",
-            "witness", "serve",
+            "export", "witness", "mirror", "chain", "serve",
         ] {
             let help = parse(["graunt", name, "--help"]).unwrap_err();
             assert_eq!(help.exit_code(), 0);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ledger_adapter::error::LedgerError;
 use ledger_adapter::keys::PublicKey;
+use ledger_adapter::receipt::policy::TrustPolicy;
 use ledger_adapter::receipt::redacted::{Filed, VerifiedRedaction};
 use ledger_adapter::receipt::{Trust, Verified};
 use ledger_adapter::rotation::PlacedRotation;
@@ -29,8 +30,12 @@ pub(crate) struct Arguments {
     /// File in which a trusted key of a site puts another in its place; repeat it, oldest first
     #[arg(long, value_name = "FILE")]
     rotation: Vec<PathBuf>,
+    /// File that says which log, witnesses, sites and engines are trusted, and nobody else; graunt
+    /// keys policy prints it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["log_key", "key", "rotation"])]
+    policy: Option<PathBuf>,
     /// Believe the keys inside the receipts, for instance of another consortium
-    #[arg(long, conflicts_with_all = ["log_key", "key", "rotation"])]
+    #[arg(long, conflicts_with_all = ["log_key", "key", "rotation", "policy"])]
     self_asserted: bool,
     /// Print one line per receipt, without the checks
     #[arg(short, long)]
@@ -46,12 +51,15 @@ pub(crate) fn run(
     context: &Context,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let trust = trust(arguments, context)?;
+    let judge = match &arguments.policy {
+        Some(path) => Judge::Policy(TrustPolicy::load(path)?),
+        None => Judge::Keys(trust(arguments, context)?),
+    };
     let paths = listed(&arguments.receipts)?;
     let mut failed = 0;
     let mut values = Vec::new();
     for path in &paths {
-        let verified = checked(path, &trust);
+        let verified = checked(path, &judge);
         failed += usize::from(verified.is_err());
         if context.json {
             values.push(as_json(path, &verified));
@@ -76,15 +84,26 @@ struct Told {
     is_redacted: bool,
 }
 
-fn checked(path: &Path, trust: &Trust) -> Result<Told, LedgerError> {
+/// By what a receipt is verified.
+enum Judge {
+    Keys(Trust),
+    Policy(TrustPolicy),
+}
+
+fn checked(path: &Path, judge: &Judge) -> Result<Told, LedgerError> {
     Ok(match Filed::load(path)? {
         Filed::Whole(receipt) => {
-            let Verified { lines, is_log_trusted, are_keys_trusted } = receipt.verify(trust)?;
+            let Verified { lines, is_log_trusted, are_keys_trusted } = match judge {
+                Judge::Keys(trust) => receipt.verify(trust)?,
+                Judge::Policy(policy) => policy.verify(&receipt)?,
+            };
             Told { lines, is_log_trusted, are_keys_trusted, is_redacted: false }
         }
         Filed::Redacted(left) => {
-            let VerifiedRedaction { lines, is_log_trusted, are_keys_trusted } =
-                left.verify(trust)?;
+            let VerifiedRedaction { lines, is_log_trusted, are_keys_trusted } = match judge {
+                Judge::Keys(trust) => left.verify(trust)?,
+                Judge::Policy(policy) => policy.verify_redacted(&left)?,
+            };
             Told { lines, is_log_trusted, are_keys_trusted, is_redacted: true }
         }
     })

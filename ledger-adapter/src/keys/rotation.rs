@@ -10,6 +10,7 @@
 //! Every step may be repeated; whoever begins again while there is a `next` goes on where it
 //! stopped.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ use crate::charge::KeyRole;
 use crate::durable;
 use crate::error::LedgerError;
 use crate::keys::{Keyring, Signer, check_id, malformed};
+use crate::receipt::policy::{RetiredKey, SiteKeys};
 use crate::rotation::{PlacedRotation, Rotation};
 use crate::statement::Envelope;
 
@@ -60,6 +62,31 @@ impl Keyring {
         }
         found.sort_by_key(|placed| placed.index);
         Ok(found)
+    }
+
+    /// The keys of every site that has one here, as a trust policy lists them.
+    ///
+    /// # Errors
+    /// As [`Keyring::rotations`] and [`Keyring::trusted`].
+    pub fn sites(&self) -> Result<Vec<SiteKeys>, LedgerError> {
+        let rotations = self.rotations()?;
+        let mut sites: BTreeMap<String, SiteKeys> = BTreeMap::new();
+        for path in self.listed("pub")? {
+            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            let Some(name) = stem.strip_prefix("site-") else { continue };
+            // What comes after a dot says that it is the half of a key that was replaced.
+            let name = name.split('.').next().unwrap_or(name).to_owned();
+            let key = Self::public(&path)?;
+            let (keys, retired) = (Vec::new(), Vec::new());
+            let site = sites.entry(name.clone()).or_insert(SiteKeys { name, keys, retired });
+            site.keys.push(key);
+            for placed in &rotations {
+                if Rotation::verify(&placed.statement)?.old == key {
+                    site.retired.push(RetiredKey { key, from: placed.index });
+                }
+            }
+        }
+        Ok(sites.into_values().collect())
     }
 
     /// Whether a rotation of a site's key was begun and not finished.
