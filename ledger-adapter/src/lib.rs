@@ -48,6 +48,7 @@ mod conformance;
 pub mod cosignature;
 pub mod cost;
 pub mod digest;
+mod disk;
 mod durable;
 pub mod entry;
 pub mod error;

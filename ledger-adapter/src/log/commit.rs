@@ -8,12 +8,12 @@
 //! After an error of any kind what is in memory is thrown away and read again; after a failed fsync
 //! nothing is done any more.
 
-use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::account::{State, Verdict};
+use crate::disk::{Disk, DiskFile};
 use crate::durable;
 use crate::entry::Entry;
 use crate::error::{LedgerError, Untrusted};
@@ -32,14 +32,15 @@ use crate::witnessing::Cosigners;
 /// What one process knows of a log directory.
 #[derive(Debug)]
 pub(super) struct Core {
+    disk: Arc<dyn Disk>,
     directory: PathBuf,
     signer: Signer,
     key: VerifierKey,
     witness: Option<Witness>,
     cosigners: Option<Cosigners>,
     tiles: Option<PathBuf>,
-    lock: Arc<File>,
-    pub(super) wal: Wal,
+    lock: Arc<dyn DiskFile>,
+    wal: Wal,
     replica: Replica,
     /// The last checkpoint that this process saw signed and witnessed, and its note, cosigned.
     head: Option<(Checkpoint, String)>,
@@ -52,30 +53,32 @@ pub(super) struct Core {
 impl Core {
     /// Makes a directory with an empty log.
     pub(super) fn create(
+        disk: Arc<dyn Disk>,
         directory: &Path,
         origin: &str,
         signer: Signer,
         watch: Watch,
     ) -> Result<Self, LedgerError> {
         let key = VerifierKey::new(origin, signer.public())?;
-        durable::create_directory(directory)?;
-        let lock = Self::lock_of(directory)?;
+        disk.create_directories(directory)?;
+        let lock = Self::lock_of(disk.as_ref(), directory)?;
         lock.lock().map_err(durable::failed(directory, "lock"))?;
         let wal_path = directory.join(WAL);
         let exists = LedgerError::Refused { rule: "a log is created once" };
-        if wal_path.exists() {
+        if disk.exists(&wal_path)? {
             return Err(exists);
         }
         // A log that was here before is not begun again: what it had spent is spent.
         let checkpoint_path = directory.join(CHECKPOINT);
-        if let Some(signed) = read_checkpoint(&checkpoint_path, &key)?.map(|(signed, _)| signed)
+        if let Some(signed) =
+            read_checkpoint(disk.as_ref(), &checkpoint_path, &key)?.map(|(signed, _)| signed)
             && signed.size > 0
         {
             let fault = Untrusted::Truncated { signed: signed.size, found: 0 };
             return Err(untrusted(&wal_path, fault));
         }
         if let Some(path) = &watch.file {
-            Witness::new(path.clone(), key.clone()).refuse_shorter(0)?;
+            Witness::new(Arc::clone(&disk), path.clone(), key.clone()).refuse_shorter(0)?;
         }
         let replica = Replica::new();
         let root = replica.tree.root();
@@ -84,23 +87,24 @@ impl Core {
             cosigners.gather(&note, &key, &replica.tree)?;
         }
         let temporary = durable::beside(&checkpoint_path, ".tmp");
-        durable::replace_through(&temporary, &checkpoint_path, note.as_bytes(), durable::PUBLIC)?;
+        disk.replace_through(&temporary, &checkpoint_path, note.as_bytes(), durable::PUBLIC)?;
         // The file of entries comes last: without it there is no log, and creating can be repeated.
-        if !Wal::create(&wal_path)? {
+        if !Wal::create(disk.as_ref(), &wal_path)? {
             return Err(exists);
         }
         drop(lock);
-        Self::open(directory, signer, watch)
+        Self::open(disk, directory, signer, watch)
     }
 
     /// Opens a directory, and recovers what a crash left.
     pub(super) fn open(
+        disk: Arc<dyn Disk>,
         directory: &Path,
         signer: Signer,
         watch: Watch,
     ) -> Result<Self, LedgerError> {
         let checkpoint_path = directory.join(CHECKPOINT);
-        let (note, key) = match durable::read(&checkpoint_path)? {
+        let (note, key) = match disk.read(&checkpoint_path)? {
             Some(bytes) => {
                 let note = as_text(bytes)?;
                 let origin = note.lines().next().unwrap_or_default();
@@ -113,18 +117,20 @@ impl Core {
             key.open(note, &checkpoint_path.display().to_string())?;
         }
         let wal_path = directory.join(WAL);
-        let (Some(key), true) = (key, wal_path.exists()) else {
-            return Err(gone(directory, &signer, watch.file.as_deref())?);
+        let (Some(key), true) = (key, disk.exists(&wal_path)?) else {
+            return Err(gone(disk.as_ref(), directory, &signer, watch.file.as_deref())?);
         };
+        let of = |path| Witness::new(Arc::clone(&disk), path, key.clone());
         let mut core = Self {
             directory: directory.to_owned(),
-            witness: watch.file.map(|path| Witness::new(path, key.clone())),
+            witness: watch.file.map(of),
             cosigners: watch.cosigners,
             tiles: watch.tiles,
             signer,
-            key,
-            lock: Self::lock_of(directory)?,
-            wal: Wal::open(&wal_path)?,
+            key: key.clone(),
+            lock: Self::lock_of(disk.as_ref(), directory)?,
+            wal: Wal::open(Arc::clone(&disk), &wal_path)?,
+            disk: Arc::clone(&disk),
             replica: Replica::new(),
             head: None,
             is_stale: true,
@@ -189,7 +195,7 @@ impl Core {
 
     /// Shows the log as it is to a witness that has seen nothing of it yet.
     pub(super) fn add_witness(&mut self, path: PathBuf) -> Result<(), LedgerError> {
-        let witness = Witness::new(path, self.key.clone());
+        let witness = Witness::new(Arc::clone(&self.disk), path, self.key.clone());
         self.locked(|core| match &core.head {
             Some((_, note)) => witness.begin(note, &core.replica.tree),
             None => Err(untrusted(&core.directory, Untrusted::Missing)),
@@ -224,7 +230,7 @@ impl Core {
     fn settle(&mut self) -> Result<(), LedgerError> {
         let is_shorter = |core: &Self| Ok(core.wal.length()? < core.replica.end);
         if self.is_stale || self.wal.is_replaced()? || is_shorter(self)? {
-            self.wal = Wal::open(self.wal.path())?;
+            self.wal = Wal::open(Arc::clone(&self.disk), self.wal.path())?;
             self.replica = Replica::new();
         } else if self.wal.length()? == self.replica.end
             && self.head.as_ref().is_some_and(|(head, _)| head.size == self.replica.tree.len())
@@ -241,16 +247,17 @@ impl Core {
     fn recover(&mut self) -> Result<(), LedgerError> {
         let tail = self.replica.extend(&self.wal)?;
         let path = self.directory.join(CHECKPOINT);
-        let Some((signed, note)) = read_checkpoint(&path, &self.key)? else {
-            let missing =
-                gone(&self.directory, &self.signer, self.witness.as_ref().map(Witness::path))?;
-            return Err(missing);
+        let disk = self.disk.as_ref();
+        let Some((signed, note)) = read_checkpoint(disk, &path, &self.key)? else {
+            let witness = self.witness.as_ref().map(Witness::path);
+            return Err(gone(disk, &self.directory, &self.signer, witness)?);
         };
         self.verify(&signed, tail)?;
         if tail.ending != Ending::Whole {
             self.wal.truncate(self.replica.end)?;
         }
         if tail.ending != Ending::Whole || signed.size < self.replica.tree.len() {
+            self.wal.write_again(self.replica.place(signed.size), self.replica.end)?;
             self.wal.sync()?;
         }
         if signed.size < self.replica.tree.len() {
@@ -337,7 +344,7 @@ impl Core {
         let note = checkpoint.sign(&self.signer);
         let path = self.directory.join(CHECKPOINT);
         let temporary = durable::beside(&path, ".tmp");
-        durable::replace_through(&temporary, &path, note.as_bytes(), durable::PUBLIC)?;
+        self.disk.replace_through(&temporary, &path, note.as_bytes(), durable::PUBLIC)?;
         self.head = Some((checkpoint, self.show(&note)?));
         Ok(())
     }
@@ -350,7 +357,8 @@ impl Core {
         let path = self.directory.join(COSIGNED);
         // Opened anew, a log asks: its directory may be an older copy, with all that was gathered.
         if self.head.is_some()
-            && let Some(kept) = witness::kept(&path, note, cosigners, &self.key)?
+            && let Some(kept) =
+                witness::kept(self.disk.as_ref(), &path, note, cosigners, &self.key)?
         {
             return Ok(kept);
         }
@@ -359,7 +367,7 @@ impl Core {
         let exported = self.tiles.as_ref().map(export).transpose()?;
         let cosigned = cosigners.gather(note, &self.key, tree)?;
         let temporary = durable::beside(&path, ".tmp");
-        durable::replace_through(&temporary, &path, cosigned.as_bytes(), durable::PUBLIC)?;
+        self.disk.replace_through(&temporary, &path, cosigned.as_bytes(), durable::PUBLIC)?;
         exported.map_or(Ok(0), |tiles| tiles.finish(&cosigned, tree.len()))?;
         Ok(cosigned)
     }
@@ -376,17 +384,18 @@ impl Core {
         }
     }
 
-    fn lock_of(directory: &Path) -> Result<Arc<File>, LedgerError> {
-        durable::lock_file(&directory.join(LOCK)).map(Arc::new)
+    fn lock_of(disk: &dyn Disk, directory: &Path) -> Result<Arc<dyn DiskFile>, LedgerError> {
+        disk.lock_file(&directory.join(LOCK)).map(Arc::from)
     }
 }
 
 /// Reads and verifies the signed checkpoint; `None` if there is none.
 fn read_checkpoint(
+    disk: &dyn Disk,
     path: &Path,
     key: &VerifierKey,
 ) -> Result<Option<(Checkpoint, String)>, LedgerError> {
-    let Some(bytes) = durable::read(path)? else { return Ok(None) };
+    let Some(bytes) = disk.read(path)? else { return Ok(None) };
     let note = as_text(bytes)?;
     let checkpoint = key.open(&note, &path.display().to_string())?;
     Ok(Some((checkpoint, note)))
@@ -394,13 +403,14 @@ fn read_checkpoint(
 
 /// The error for a log without its files: rolled back if the witness has seen it, or missing.
 fn gone(
+    disk: &dyn Disk,
     directory: &Path,
     signer: &Signer,
     witness: Option<&Path>,
 ) -> Result<LedgerError, LedgerError> {
     let missing = untrusted(directory, Untrusted::Missing);
     let Some(path) = witness else { return Ok(missing) };
-    let Some(bytes) = durable::read(path)? else { return Ok(missing) };
+    let Some(bytes) = disk.read(path)? else { return Ok(missing) };
     let note = as_text(bytes)?;
     let key = VerifierKey::new(note.lines().next().unwrap_or_default(), signer.public())?;
     let seen = key.open(&note, &path.display().to_string())?.size;

@@ -32,6 +32,7 @@ use std::thread::JoinHandle;
 use self::commit::Core;
 use crate::account::State;
 use crate::charge::Finality;
+use crate::disk::{Disk, System};
 use crate::entry::Entry;
 use crate::error::LedgerError;
 use crate::keys::Signer;
@@ -95,9 +96,7 @@ impl LogLedger {
         signer: Signer,
         watch: impl Into<Watch>,
     ) -> Result<Self, LedgerError> {
-        let watch = watch.into();
-        let finality = watch.finality();
-        Self::start(Core::create(directory, origin, signer, watch)?, finality)
+        Self::create_on(Arc::new(System), directory, origin, signer, watch)
     }
 
     /// Opens a log, reads and verifies all of it, and recovers what a crash left: a torn entry
@@ -114,9 +113,7 @@ impl LogLedger {
         signer: Signer,
         watch: impl Into<Watch>,
     ) -> Result<Self, LedgerError> {
-        let watch = watch.into();
-        let finality = watch.finality();
-        Self::start(Core::open(directory, signer, watch)?, finality)
+        Self::open_on(Arc::new(System), directory, signer, watch)
     }
 
     /// Gives a log that was made without a witness, or lost it, a new one: what the log is now, it
@@ -130,7 +127,7 @@ impl LogLedger {
         signer: Signer,
         witness: PathBuf,
     ) -> Result<(), LedgerError> {
-        Core::open(directory, signer, Watch::default())?.add_witness(witness)
+        Core::open(Arc::new(System), directory, signer, Watch::default())?.add_witness(witness)
     }
 
     /// Reads everything again and verifies it: entries against root, rules, signature, witness.
@@ -180,6 +177,29 @@ impl LogLedger {
     /// The log's verifier key, for those who verify receipts.
     pub fn vkey(&self) -> String {
         self.vkey.clone()
+    }
+
+    fn create_on(
+        disk: Arc<dyn Disk>,
+        directory: &Path,
+        origin: &str,
+        signer: Signer,
+        watch: impl Into<Watch>,
+    ) -> Result<Self, LedgerError> {
+        let watch = watch.into();
+        let finality = watch.finality();
+        Self::start(Core::create(disk, directory, origin, signer, watch)?, finality)
+    }
+
+    fn open_on(
+        disk: Arc<dyn Disk>,
+        directory: &Path,
+        signer: Signer,
+        watch: impl Into<Watch>,
+    ) -> Result<Self, LedgerError> {
+        let watch = watch.into();
+        let finality = watch.finality();
+        Self::start(Core::open(disk, directory, signer, watch)?, finality)
     }
 
     fn start(core: Core, finality: Finality) -> Result<Self, LedgerError> {
@@ -297,5 +317,7 @@ fn same(error: &LedgerError) -> LedgerError {
 /// Most entries of one batch: bounds the wait of the first.
 const BATCH_MAX: usize = 1024;
 
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::commit::{CHECKPOINT, WAL};
-use super::wal::{Fault, MAGIC, frame};
+use super::wal::{MAGIC, frame};
 use super::*;
 use crate::charge::{Admission, Attestation, ChargeRequest, Opening, Outcome};
 use crate::cost::{Cost, Delta, Rho};
@@ -15,23 +15,23 @@ use crate::digest::Digest;
 use crate::error::Untrusted;
 use crate::ledger::Ledger;
 
-const ORIGIN: &str = "example.org/log";
+pub(super) const ORIGIN: &str = "example.org/log";
 
-fn signer() -> Signer {
+pub(super) fn signer() -> Signer {
     Signer::from_seed(&[1; 32])
 }
 
-fn digest(kind: u8, number: u32) -> Digest {
+pub(super) fn digest(kind: u8, number: u32) -> Digest {
     let mut bytes = [kind; 32];
     bytes[28..].copy_from_slice(&number.to_be_bytes());
     Digest::from_bytes(bytes)
 }
 
-fn cost(rho: u64) -> Cost {
+pub(super) fn cost(rho: u64) -> Cost {
     Cost { rho: Rho::from_nano(rho), delta: Delta::from_atto(0) }
 }
 
-fn charge(number: u32, rho: u64) -> ChargeRequest {
+pub(super) fn charge(number: u32, rho: u64) -> ChargeRequest {
     ChargeRequest {
         query: digest(b'q', number),
         items: vec![(digest(b'a', 0), cost(rho))],
@@ -96,19 +96,19 @@ impl Fixture {
     }
 }
 
-fn fault<T: fmt::Debug>(result: Result<T, LedgerError>) -> Untrusted {
+pub(super) fn fault<T: fmt::Debug>(result: Result<T, LedgerError>) -> Untrusted {
     match result {
         Err(LedgerError::Untrusted { fault, .. }) => fault,
         other => panic!("{other:?}"),
     }
 }
 
-fn spent(log: &LogLedger) -> u64 {
+pub(super) fn spent(log: &LogLedger) -> u64 {
     log.remaining(digest(b'a', 0)).unwrap().unwrap().spent.rho.nano()
 }
 
 /// Where each frame begins, and the end.
-fn places(wal: &[u8]) -> Vec<usize> {
+pub(super) fn places(wal: &[u8]) -> Vec<usize> {
     let mut places = vec![MAGIC.len()];
     while let Some(head) = wal[*places.last().unwrap()..].first_chunk::<4>() {
         let length = usize::try_from(u32::from_le_bytes(*head)).unwrap();
@@ -314,37 +314,6 @@ fn a_rollback_under_an_open_log_is_refused() {
     fs::remove_file(fixture.wal()).unwrap();
     fixture.restore(&old);
     assert_eq!(fault(log.len()), found);
-}
-
-#[test]
-fn a_full_disk_loses_nothing() {
-    let fixture = Fixture::new(10, 1, false);
-    let log = fixture.open().unwrap();
-    for bytes in [0, 1, 100, 1 << 20] {
-        log.core.lock().unwrap().wal.fault = Some(Fault::NoSpaceAfter(bytes));
-        let error = log.charge(&charge(7, 1), Finality::Local).unwrap_err();
-        assert!(error.is_retryable(), "{error:?}");
-        assert_eq!(spent(&log), 1);
-    }
-    drop(log.charge(&charge(7, 1), Finality::Local).unwrap());
-    assert_eq!(spent(&log), 2);
-    assert_eq!(log.check().unwrap().size, 4);
-}
-
-#[test]
-fn a_failed_fsync_ends_the_handle() {
-    let fixture = Fixture::new(10, 1, false);
-    let log = fixture.open().unwrap();
-    log.core.lock().unwrap().wal.fault = Some(Fault::Sync);
-    let error = log.charge(&charge(7, 1), Finality::Local).unwrap_err();
-    assert!(matches!(error, LedgerError::Store { .. }));
-    let again = log.charge(&charge(8, 1), Finality::Local);
-    assert!(matches!(again, Err(LedgerError::Poisoned)));
-    assert!(matches!(log.len(), Err(LedgerError::Poisoned)));
-    // The entry may be there or not; if it is, it is spent.
-    let opened = fixture.open().unwrap();
-    assert_eq!(spent(&opened), 2);
-    assert!(matches!(log.len(), Err(LedgerError::Poisoned)));
 }
 
 #[test]

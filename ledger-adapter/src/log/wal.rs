@@ -6,11 +6,11 @@
 //! The checksum is over length and entry. It tells a torn write from a whole one; that nobody
 //! changed a whole one is for the signed tree to say.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufReader, ErrorKind, Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::disk::{Disk, DiskFile, How};
 use crate::durable::{self, failed};
 use crate::entry::ENTRY_BYTES_MAX;
 use crate::error::{LedgerError, Untrusted};
@@ -29,31 +29,22 @@ pub(super) enum Ending {
 /// The file of entries, open.
 #[derive(Debug)]
 pub(super) struct Wal {
-    file: File,
+    disk: Arc<dyn Disk>,
+    file: Box<dyn DiskFile>,
     path: PathBuf,
-    #[cfg(test)]
-    pub(super) fault: Option<Fault>,
-}
-
-/// What a test makes the disk do.
-#[cfg(test)]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Fault {
-    /// The next append fails after this many bytes.
-    NoSpaceAfter(usize),
-    /// The next sync fails.
-    Sync,
 }
 
 impl Wal {
-    /// Makes the file, with no entries; `false` if there is one.
-    pub(super) fn create(path: &Path) -> Result<bool, LedgerError> {
-        durable::create(path, MAGIC, durable::PRIVATE)
+    /// Makes the file, with no entries; `false` if there is one. Nobody else may be making it.
+    pub(super) fn create(disk: &dyn Disk, path: &Path) -> Result<bool, LedgerError> {
+        // What a crash left of an earlier attempt is written over.
+        let temporary = durable::beside(path, ".tmp");
+        disk.create_through(&temporary, How::Replace(durable::PRIVATE), path, MAGIC)
     }
 
     /// Opens the file, and checks that it is one.
-    pub(super) fn open(path: &Path) -> Result<Self, LedgerError> {
-        let file = match OpenOptions::new().read(true).write(true).open(path) {
+    pub(super) fn open(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, LedgerError> {
+        let file = match disk.open(path, How::Change) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(untrusted(path, Untrusted::Missing));
@@ -61,20 +52,11 @@ impl Wal {
             Err(error) => return Err(failed(path, "open")(error)),
         };
         let mut magic = [0; MAGIC.len()];
-        match file.read_exact_at(&mut magic, 0) {
-            Ok(()) if magic == *MAGIC => {}
-            Ok(()) => return Err(untrusted(path, Untrusted::Edited)),
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                return Err(untrusted(path, Untrusted::Edited));
-            }
-            Err(error) => return Err(failed(path, "read")(error)),
+        let found = file.read_full_at(&mut magic, 0).map_err(failed(path, "read"))?;
+        if found < magic.len() || magic != *MAGIC {
+            return Err(untrusted(path, Untrusted::Edited));
         }
-        Ok(Self {
-            file,
-            path: path.to_owned(),
-            #[cfg(test)]
-            fault: None,
-        })
+        Ok(Self { disk, file, path: path.to_owned() })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -83,61 +65,62 @@ impl Wal {
 
     /// Length in bytes.
     pub(super) fn length(&self) -> Result<u64, LedgerError> {
-        Ok(self.file.metadata().map_err(failed(&self.path, "read"))?.len())
+        Ok(self.file.stat().map_err(failed(&self.path, "read"))?.length)
     }
 
     /// Whether the name stands for another file by now, or for none.
     pub(super) fn is_replaced(&self) -> Result<bool, LedgerError> {
-        let open = self.file.metadata().map_err(failed(&self.path, "read"))?;
-        Ok(match std::fs::metadata(&self.path) {
-            Ok(named) => (named.dev(), named.ino()) != (open.dev(), open.ino()),
-            Err(_) => true,
-        })
+        let open = self.file.stat().map_err(failed(&self.path, "read"))?;
+        let named = self.disk.stat(&self.path);
+        Ok(named.map_or(true, |named| named.identity != open.identity))
     }
 
-    /// Gives every whole entry from `start` on, with its place, to `take`; returns where the last
-    /// of them ends, and what comes there.
+    /// Gives the frames from `start` on to `take`, many at a time, which says how many of them,
+    /// from the first, are as they were written. Returns where the last such ends, and what comes
+    /// there.
     pub(super) fn scan(
         &self,
         start: u64,
-        mut take: impl FnMut(u64, &[u8]),
+        mut take: impl FnMut(&[Frame<'_>]) -> usize,
     ) -> Result<(u64, Ending), LedgerError> {
         let length = self.length()?;
-        let mut reader = BufReader::with_capacity(1 << 16, &self.file);
-        reader.seek(SeekFrom::Start(start)).map_err(failed(&self.path, "seek"))?;
-        let (mut at, mut entry) = (start, Vec::new());
+        let (mut at, mut buffer) = (start, Vec::new());
         loop {
-            let rest = length.saturating_sub(at);
-            if rest == 0 {
-                return Ok((at, Ending::Whole));
+            let rest = usize::try_from(length.saturating_sub(at)).unwrap_or(usize::MAX);
+            buffer.resize(rest.min(SCAN_BYTES), 0);
+            let filled = self.file.read_full_at(&mut buffer, at).map_err(self.failed("read"))?;
+            let (frames, ending) = Frame::split(&buffer[..filled], at);
+            let whole = take(&frames);
+            if let Some(first_wrong) = frames.get(whole) {
+                return Ok((first_wrong.place, Ending::Damaged));
             }
-            if rest < HEAD {
-                return Ok((at, Ending::Short));
+            if let Some(last) = frames.last() {
+                at = last.place + HEAD + last.entry.len() as u64;
             }
-            let mut head = [0; 8];
-            reader.read_exact(&mut head).map_err(failed(&self.path, "read"))?;
-            let Some(head) = Head::read(head) else { return Ok((at, Ending::Damaged)) };
-            if rest - HEAD < head.length as u64 {
-                return Ok((at, Ending::Short));
+            // There is more, and a frame that the buffer cuts is read from its beginning.
+            let is_all = filled < buffer.len() || rest == filled;
+            if is_all || ending == Ending::Damaged {
+                return Ok((at, ending));
             }
-            entry.resize(head.length, 0);
-            reader.read_exact(&mut entry).map_err(failed(&self.path, "read"))?;
-            if !head.fits(&entry) {
-                return Ok((at, Ending::Damaged));
-            }
-            take(at, &entry);
-            at += HEAD + head.length as u64;
         }
+    }
+
+    /// Writes the bytes from `start` up to `end` once more. After an fsync that failed they may be
+    /// in memory only and count as clean there, so that a later fsync would not write them.
+    pub(super) fn write_again(&self, start: u64, end: u64) -> Result<(), LedgerError> {
+        let size = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; size];
+        let filled = self.file.read_full_at(&mut bytes, start).map_err(self.failed("read"))?;
+        self.file.write_all_at(&bytes[..filled], start).map_err(self.failed("write"))
     }
 
     /// Reads the whole entry whose frame begins at `at`.
     pub(super) fn entry_at(&self, at: u64) -> Result<Vec<u8>, LedgerError> {
         let edited = || untrusted(&self.path, Untrusted::Edited);
         let mut head = [0; 8];
-        let read = |bytes: &mut [u8], at| match self.file.read_exact_at(bytes, at) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(edited()),
-            Err(error) => Err(failed(&self.path, "read")(error)),
+        let read = |bytes: &mut [u8], at| {
+            let filled = self.file.read_full_at(bytes, at).map_err(self.failed("read"))?;
+            if filled < bytes.len() { Err(edited()) } else { Ok(()) }
         };
         read(&mut head, at)?;
         let head = Head::read(head).ok_or_else(edited)?;
@@ -147,31 +130,57 @@ impl Wal {
     }
 
     /// Writes frames at the end; they are not on disk before [`Wal::sync`].
-    pub(super) fn append(&mut self, end: u64, frames: &[u8]) -> Result<(), LedgerError> {
-        #[cfg(test)]
-        if let Some(Fault::NoSpaceAfter(bytes)) = self.fault {
-            self.fault = None;
-            let written = &frames[..bytes.min(frames.len())];
-            self.file.write_all_at(written, end).map_err(failed(&self.path, "write"))?;
-            let full = std::io::Error::from(ErrorKind::StorageFull);
-            return Err(failed(&self.path, "write")(full));
-        }
-        self.file.write_all_at(frames, end).map_err(failed(&self.path, "write"))
+    pub(super) fn append(&self, end: u64, frames: &[u8]) -> Result<(), LedgerError> {
+        self.file.write_all_at(frames, end).map_err(self.failed("write"))
     }
 
     /// Waits until all bytes are on disk.
-    pub(super) fn sync(&mut self) -> Result<(), LedgerError> {
-        #[cfg(test)]
-        if self.fault == Some(Fault::Sync) {
-            self.fault = None;
-            return durable::injected_sync_fault(&self.path);
-        }
-        durable::sync(&self.file, &self.path)
+    pub(super) fn sync(&self) -> Result<(), LedgerError> {
+        durable::sync(self.file.as_ref(), &self.path)
     }
 
     /// Cuts everything from `end` on.
-    pub(super) fn truncate(&mut self, end: u64) -> Result<(), LedgerError> {
-        self.file.set_len(end).map_err(failed(&self.path, "truncate"))
+    pub(super) fn truncate(&self, end: u64) -> Result<(), LedgerError> {
+        self.file.set_length(end).map_err(self.failed("truncate"))
+    }
+
+    fn failed(&self, action: &'static str) -> impl FnOnce(std::io::Error) -> LedgerError {
+        failed(&self.path, action)
+    }
+}
+
+/// An entry with its length and checksum, read and not checked.
+#[derive(Debug)]
+pub(super) struct Frame<'a> {
+    /// Where it begins.
+    pub(super) place: u64,
+    /// The entry.
+    pub(super) entry: &'a [u8],
+    head: Head,
+}
+
+impl<'a> Frame<'a> {
+    /// Whether the checksum is that of the entry.
+    pub(super) fn is_whole(&self) -> bool {
+        self.head.fits(self.entry)
+    }
+
+    /// The frames that lie one after another in `bytes`, which are at `place`; and what is behind.
+    fn split(mut bytes: &'a [u8], mut place: u64) -> (Vec<Self>, Ending) {
+        let mut frames = Vec::new();
+        loop {
+            let Some((head, rest)) = bytes.split_first_chunk() else {
+                let ending = if bytes.is_empty() { Ending::Whole } else { Ending::Short };
+                return (frames, ending);
+            };
+            let Some(head) = Head::read(*head) else { return (frames, Ending::Damaged) };
+            let Some((entry, rest)) = rest.split_at_checked(head.length) else {
+                return (frames, Ending::Short);
+            };
+            frames.push(Self { place, entry, head });
+            place += HEAD + entry.len() as u64;
+            bytes = rest;
+        }
     }
 }
 
@@ -186,6 +195,7 @@ pub(super) fn frame(entry: &[u8], out: &mut Vec<u8>) -> Result<u64, LedgerError>
     Ok(HEAD + entry.len() as u64)
 }
 
+#[derive(Debug)]
 struct Head {
     length: usize,
     checksum: u32,
@@ -217,3 +227,6 @@ pub(super) const MAGIC: &[u8; 8] = b"GRAUNT1\n";
 
 /// Length and checksum.
 const HEAD: u64 = 8;
+
+/// Bytes that are read at a time; more than any frame.
+const SCAN_BYTES: usize = 1 << 22;

@@ -10,7 +10,9 @@
 //! proof, and the new state on disk before the reply. This witness does not cosign.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::disk::Disk;
 use crate::durable;
 use crate::error::{LedgerError, Untrusted};
 use crate::note::{Checkpoint, Note, VerifierKey};
@@ -20,13 +22,14 @@ use crate::witnessing::Cosigners;
 /// The witness file, and the log that it watches.
 #[derive(Debug)]
 pub(super) struct Witness {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
     key: VerifierKey,
 }
 
 impl Witness {
-    pub(super) const fn new(path: PathBuf, key: VerifierKey) -> Self {
-        Self { path, key }
+    pub(super) fn new(disk: Arc<dyn Disk>, path: PathBuf, key: VerifierKey) -> Self {
+        Self { disk, path, key }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -35,7 +38,7 @@ impl Witness {
 
     /// The last checkpoint that was seen; `None` before the first.
     pub(super) fn last(&self) -> Result<Option<Checkpoint>, LedgerError> {
-        let Some(bytes) = durable::read(&self.path)? else { return Ok(None) };
+        let Some(bytes) = self.disk.read(&self.path)? else { return Ok(None) };
         let note = String::from_utf8(bytes).map_err(|_| LedgerError::Malformed {
             what: "checkpoint",
             detail: "the witness holds no text".to_owned(),
@@ -70,11 +73,13 @@ impl Witness {
     }
 
     fn accept(&self, note: &str, tree: &Tree, may_begin: bool) -> Result<(), LedgerError> {
-        if let Some(parent) = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            durable::create_directory(parent)?;
+        if let Some(parent) = self.path.parent().filter(|parent| !parent.as_os_str().is_empty())
+            && !self.disk.exists(&self.path)?
+        {
+            self.disk.create_directories(parent)?;
         }
         let lock_path = durable::beside(&self.path, ".lock");
-        let lock = durable::lock_file(&lock_path)?;
+        let lock = self.disk.lock_file(&lock_path)?;
         // Closing the file at the end of this call unlocks it.
         lock.lock().map_err(durable::failed(&lock_path, "lock"))?;
         let place = self.path.display().to_string();
@@ -96,7 +101,7 @@ impl Witness {
             return Err(self.untrusted(Untrusted::Missing));
         }
         let temporary = durable::beside(&self.path, ".tmp");
-        durable::replace_through(&temporary, &self.path, note.as_bytes(), durable::PUBLIC)
+        self.disk.replace_through(&temporary, &self.path, note.as_bytes(), durable::PUBLIC)
     }
 
     fn untrusted(&self, fault: Untrusted) -> LedgerError {
@@ -107,12 +112,13 @@ impl Witness {
 /// The note with cosignatures that was kept in a file, if it is of the same checkpoint and there
 /// are enough.
 pub(super) fn kept(
+    disk: &dyn Disk,
     path: &Path,
     note: &str,
     cosigners: &Cosigners,
     key: &VerifierKey,
 ) -> Result<Option<String>, LedgerError> {
-    let kept = durable::read(path)?.and_then(|bytes| String::from_utf8(bytes).ok());
+    let kept = disk.read(path)?.and_then(|bytes| String::from_utf8(bytes).ok());
     let Some(kept) = kept else { return Ok(None) };
     let checkpoint = Note::parse(note)?.checkpoint()?;
     // What cannot be believed is not an alarm here: it is gathered again.
