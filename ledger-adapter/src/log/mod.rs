@@ -318,6 +318,10 @@ fn same(error: &LedgerError) -> LedgerError {
 const BATCH_MAX: usize = 1024;
 
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod killed;
 #[cfg(test)]
 mod tests;
