@@ -47,6 +47,8 @@ pub mod charge;
 mod conformance;
 pub mod cosignature;
 pub mod cost;
+#[cfg(test)]
+mod dice;
 pub mod digest;
 mod disk;
 mod durable;

@@ -4,7 +4,7 @@
 //! [`crate::durable`] does, from these.
 
 #[cfg(test)]
-pub(crate) mod machine;
+mod machine;
 #[cfg(test)]
 pub(crate) mod simulated;
 mod system;

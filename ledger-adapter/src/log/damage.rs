@@ -62,7 +62,7 @@ fn opened(files: &Files) -> Result<(State, Vec<Vec<u8>>), LedgerError> {
     disk.put(&file(WAL), &files.wal);
     disk.put(&file(CHECKPOINT), &files.checkpoint);
     disk.put(Path::new(WITNESS), &files.witness);
-    let mut core = Core::open(Arc::new(disk), Path::new(LOG), signer(), witness())?;
+    let mut core = Core::open(Arc::new(disk), Path::new(LOG), signer(), witness().into())?;
     let state = core.read(State::clone)?;
     let entries = core.entries(0, state.count())?;
     Ok((state, entries))

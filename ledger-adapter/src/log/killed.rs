@@ -13,7 +13,7 @@ use super::tests::{ORIGIN, charge, cost, digest, signer};
 use super::wal::frame;
 use super::*;
 use crate::charge::{Admission, Attestation, Opening};
-use crate::disk::machine::Dice;
+use crate::dice::Dice;
 use crate::ledger::Ledger as _;
 
 /// Names the directory to a child, and what it should begin to count at.

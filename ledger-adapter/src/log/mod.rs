@@ -179,7 +179,8 @@ impl LogLedger {
         self.vkey.clone()
     }
 
-    fn create_on(
+    /// As [`LogLedger::create`], on another file system.
+    pub(crate) fn create_on(
         disk: Arc<dyn Disk>,
         directory: &Path,
         origin: &str,
@@ -191,7 +192,8 @@ impl LogLedger {
         Self::start(Core::create(disk, directory, origin, signer, watch)?, finality)
     }
 
-    fn open_on(
+    /// As [`LogLedger::open`], on another file system.
+    pub(crate) fn open_on(
         disk: Arc<dyn Disk>,
         directory: &Path,
         signer: Signer,
