@@ -54,7 +54,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&String::from(*self))
     }
 }
 
@@ -69,16 +69,14 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, LedgerError> {
         let bad = || LedgerError::Malformed { what: "digest", detail: text.to_owned() };
-        if text.len() != 64 || !text.is_ascii() {
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return Err(bad()) };
+        let mut bytes = [0; 32];
+        if pairs.len() != bytes.len() {
             return Err(bad());
         }
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| bad())?;
-            if pair.bytes().any(|b| !b.is_ascii_digit() && !(b'a'..=b'f').contains(&b)) {
-                return Err(bad());
-            }
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| bad())?;
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            let (high, low) = (value(*high).ok_or_else(bad)?, value(*low).ok_or_else(bad)?);
+            *byte = high << 4 | low;
         }
         Ok(Self(bytes))
     }
@@ -94,6 +92,18 @@ impl TryFrom<String> for Digest {
 
 impl From<Digest> for String {
     fn from(digest: Digest) -> Self {
-        digest.to_string()
+        let digits = digest.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        digits.map(|value| char::from(DIGITS[usize::from(value)])).collect()
     }
 }
+
+/// What a lower-case digit stands for.
+const fn value(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";

@@ -67,9 +67,10 @@ impl Store for MemoryLedger {
     fn submit(&self, entry: Entry) -> Result<Decided, LedgerError> {
         let mut records = self.records()?;
         let next = records.state.count();
-        let verdict = records.state.apply(&entry)?;
+        let encoding = entry.encode();
+        let verdict = records.state.apply_encoded(&entry, &encoding)?;
         if matches!(verdict, Verdict::Accepted(_)) {
-            records.tree.push(leaf_hash(&entry.encode()));
+            records.tree.push(leaf_hash(&encoding));
             records.entries.push(entry);
         }
         Ok(Decided::new(verdict, next))

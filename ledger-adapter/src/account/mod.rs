@@ -76,9 +76,13 @@ impl State {
     /// name stands for something else, [`LedgerError::Inactive`] for the state of an extract,
     /// [`LedgerError::Exhausted`] if an account does not hold enough; looked for in this order.
     pub fn admit(&self, entry: &Entry) -> Result<Verdict, LedgerError> {
+        self.admit_encoded(entry, &entry.encode())
+    }
+
+    fn admit_encoded(&self, entry: &Entry, encoding: &[u8]) -> Result<Verdict, LedgerError> {
         match entry {
             Entry::Open(opening) => self.admit_opening(opening),
-            Entry::Charge(request) => self.admit_charge(request, entry),
+            Entry::Charge(request) => self.admit_charge(request, encoding),
             Entry::Release { query, commitment } => self.admit_release(*query, *commitment),
             Entry::Attest(new) => self.admit_extract(None, new),
             Entry::Supersede { old, new } => self.admit_extract(Some(*old), new),
@@ -93,9 +97,18 @@ impl State {
     /// # Errors
     /// As [`State::admit`]; nothing has changed then.
     pub fn apply(&mut self, entry: &Entry) -> Result<Verdict, LedgerError> {
-        let verdict = self.admit(entry)?;
+        self.apply_encoded(entry, &entry.encode())
+    }
+
+    /// As [`State::apply`], for who has what [`Entry::encode`] gives.
+    pub(crate) fn apply_encoded(
+        &mut self,
+        entry: &Entry,
+        encoding: &[u8],
+    ) -> Result<Verdict, LedgerError> {
+        let verdict = self.admit_encoded(entry, encoding)?;
         if let Verdict::Accepted(effects) = &verdict {
-            self.add(entry, effects);
+            self.add(entry, encoding, effects);
             self.count += 1;
         }
         Ok(verdict)
@@ -169,14 +182,17 @@ impl State {
         }
     }
 
-    fn admit_charge(&self, request: &ChargeRequest, entry: &Entry) -> Result<Verdict, LedgerError> {
+    fn admit_charge(
+        &self,
+        request: &ChargeRequest,
+        encoding: &[u8],
+    ) -> Result<Verdict, LedgerError> {
         check_form(request)?;
-        let encoding = entry.encode();
         if encoding.len() > ENTRY_BYTES_MAX {
             return refuse("a charge fits into one ledger entry");
         }
         if let Some(found) = self.queries.get(&request.query) {
-            return if found.request == Digest::sha256(&encoding) {
+            return if found.request == Digest::sha256(encoding) {
                 Ok(Verdict::Repeated(found.index))
             } else {
                 Err(LedgerError::Conflict { what: "query" })
@@ -306,7 +322,7 @@ impl State {
     }
 
     /// Adds an entry that was admitted with these effects.
-    fn add(&mut self, entry: &Entry, effects: &[AccountEffect]) {
+    fn add(&mut self, entry: &Entry, encoding: &[u8], effects: &[AccountEffect]) {
         let index = self.count;
         match entry {
             Entry::Open(Opening { account, cap }) => {
@@ -320,8 +336,9 @@ impl State {
                         account.charges += 1;
                     }
                 }
-                let digest = Digest::sha256(&entry.encode());
-                let query = Query { index, request: digest, release: None, redaction: None };
+                let request_digest = Digest::sha256(encoding);
+                let query =
+                    Query { index, request: request_digest, release: None, redaction: None };
                 self.queries.insert(request.query, query);
             }
             Entry::Release { query, commitment } => {

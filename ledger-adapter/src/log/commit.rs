@@ -306,10 +306,10 @@ impl Core {
         let (mut frames, mut decisions) = (Vec::new(), Vec::new());
         for entry in entries {
             let next = state.count();
-            decisions.push(match state.apply(entry) {
+            let bytes = entry.encode();
+            decisions.push(match state.apply_encoded(entry, &bytes) {
                 Ok(verdict) => {
                     if matches!(verdict, Verdict::Accepted(_)) {
-                        let bytes = entry.encode();
                         places.push(next_place);
                         next_place += wal::frame(&bytes, &mut frames)?;
                         tree.push(leaf_hash(&bytes));

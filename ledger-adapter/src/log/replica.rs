@@ -52,7 +52,7 @@ impl Replica {
             for (frame, read) in frames.iter().zip(Read::all(frames)) {
                 let Some(Read { leaf, entry }) = read else { break };
                 if broken.is_none() {
-                    let verdict = entry.map(|entry| state.apply(&entry));
+                    let verdict = entry.map(|entry| state.apply_encoded(&entry, frame.entry));
                     if !matches!(verdict, Some(Ok(Verdict::Accepted(_)))) {
                         broken = Some(tree.len());
                     }
