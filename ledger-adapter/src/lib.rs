@@ -47,7 +47,7 @@ pub mod charge;
 mod conformance;
 pub mod cosignature;
 pub mod cost;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod dice;
 pub mod digest;
 mod disk;
@@ -55,6 +55,8 @@ mod durable;
 pub mod entry;
 pub mod error;
 pub mod export;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod keys;
 pub mod leaves;
 pub mod ledger;

@@ -3,9 +3,9 @@
 //! Every call is one call of the operating system. None of them makes a file whole after a crash;
 //! [`crate::durable`] does, from these.
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod machine;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod simulated;
 mod system;
 

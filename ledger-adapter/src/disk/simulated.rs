@@ -5,6 +5,8 @@
 //! ```
 //! It is deterministic: the same calls under the same seed fail in the same way.
 
+#![expect(clippy::unwrap_used, reason = "for tests and fuzzers, where a panic is a finding")]
+
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};

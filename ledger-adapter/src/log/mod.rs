@@ -17,6 +17,8 @@
 //! [`Finality::Witnessed`]); and nothing at all if all witnesses and the log are restored together.
 
 mod commit;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod recovered;
 mod replica;
 mod wal;
 mod witness;

@@ -214,7 +214,7 @@ impl Head {
     }
 }
 
-fn checksum(length: [u8; 4], entry: &[u8]) -> u32 {
+pub(super) fn checksum(length: [u8; 4], entry: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&length), entry)
 }
 

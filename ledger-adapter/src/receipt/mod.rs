@@ -119,4 +119,4 @@ fn malformed(error: serde_json::Error) -> LedgerError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,0 +1,6 @@
+//! Feeds `ledger_adapter::fuzzing::proof`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    ledger_adapter::fuzzing::proof(bytes);
+});
