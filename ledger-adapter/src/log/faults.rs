@@ -13,6 +13,7 @@ use crate::charge::{Admission, Attestation, Charged, Opening};
 use crate::disk::simulated::{Fault, Simulated};
 use crate::error::Untrusted;
 use crate::ledger::Ledger as _;
+use crate::note::VerifierKey;
 
 const LOG: &str = "/srv/ledger/log";
 const WITNESS: &str = "/mnt/elsewhere/witness";
@@ -288,4 +289,64 @@ fn a_full_disk_refuses_and_goes_on_when_there_is_space() {
     }
     drop(log.charge(&charge(50, 1), Finality::Local).unwrap());
     assert_eq!(log.check().unwrap().size, 7);
+}
+
+/// P9: a witness has on disk what it answered for.
+#[test]
+fn a_witness_remembers_what_it_answered_for_if_the_power_goes() {
+    for seed in 0..10 {
+        let mut program = Program::new(seed);
+        for step in 0..3 {
+            program.step(step).unwrap();
+            program.log = None;
+            program.disk.lose_power();
+            let note = program.disk.bytes(Path::new(WITNESS)).unwrap();
+            let key = VerifierKey::new(ORIGIN, signer().public()).unwrap();
+            let seen = key.open(&String::from_utf8(note).unwrap(), WITNESS).unwrap();
+            assert_eq!(seen.size, step as u64 + 1);
+        }
+    }
+}
+
+/// P9: a witness compares and sets in one step, so of two logs that continue the same one it lets
+/// only one go on, however they race.
+#[test]
+fn a_witness_lets_only_one_of_two_continuations_go_on() {
+    let mut winners = [0, 0];
+    for seed in 0..40 {
+        let mut program = Program::new(seed);
+        (0..3).for_each(|step| program.step(step).unwrap());
+        program.log = None;
+        let disk = program.disk;
+        for name in [commit::WAL, commit::CHECKPOINT] {
+            let bytes = disk.bytes(&Path::new(LOG).join(name)).unwrap();
+            disk.put(&Path::new("/srv/copy").join(name), &bytes);
+        }
+        let open = |path| {
+            let (disk, witness) = (Arc::new(disk.clone()), Some(PathBuf::from(WITNESS)));
+            LogLedger::open_on(disk, Path::new(path), signer(), witness).unwrap()
+        };
+        let logs = [open(LOG), open("/srv/copy")];
+        let start = std::sync::Barrier::new(2);
+        let race = |log: &LogLedger, number| {
+            start.wait();
+            log.charge(&charge(number, 1), Finality::Witnessed)
+        };
+        let outcomes: Vec<_> = std::thread::scope(|scope| {
+            let threads = [(&logs[0], 50), (&logs[1], 51)].map(|(log, number)| {
+                scope.spawn({
+                    let race = &race;
+                    move || race(log, number)
+                })
+            });
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let winner = outcomes.iter().position(Result::is_ok).unwrap();
+        winners[winner] += 1;
+        match &outcomes[1 - winner] {
+            Err(LedgerError::Untrusted { fault: Untrusted::Forked, .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    println!("{winners:?}");
 }
