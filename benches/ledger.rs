@@ -66,7 +66,7 @@ fn charges(criterion: &mut Criterion, directory: &Path) -> Outcome {
             });
         });
         print_percentiles(&mut times);
-        group.throughput(Throughput::Elements(WRITERS));
+        group.throughput(Throughput::Elements(WRITERS as u64));
         group.bench_function(format!("{name}, {WRITERS} writers"), |b| {
             b.iter_custom(|count| charge_at_once(ledger, account, count));
         });
@@ -77,7 +77,8 @@ fn charges(criterion: &mut Criterion, directory: &Path) -> Outcome {
 
 /// The time in which each of the writers charges so often, one after the other.
 fn charge_at_once(ledger: &dyn Ledger, account: Account, count: u64) -> Duration {
-    let barrier = Barrier::new(65);
+    // The writers and the clock.
+    let barrier = Barrier::new(WRITERS + 1);
     std::thread::scope(|scope| {
         for _ in 0..WRITERS {
             scope.spawn(|| {
@@ -98,7 +99,7 @@ fn long_log(criterion: &mut Criterion, directory: &Path) -> Outcome {
     let entries = std::env::var("GRAUNT_BENCH_ENTRIES").map_or(Ok(20_000), |text| text.parse())?;
     let log = create(directory, "long", None)?;
     let account = Account::open(&log)?;
-    charge_at_once(&log, account, entries / WRITERS);
+    charge_at_once(&log, account, entries / WRITERS as u64);
     let mut group = criterion.benchmark_group("long log");
     group.sampling_mode(SamplingMode::Flat);
     group.throughput(Throughput::Elements(log.len()?));
@@ -134,7 +135,7 @@ fn print_percentiles(times: &mut [Duration]) {
 }
 
 /// Writers that share an fsync.
-const WRITERS: u64 = 64;
+const WRITERS: usize = 64;
 
 /// The least that can be charged, so that the account lasts.
 const RHO: Rho = Rho::from_nano(1);
