@@ -4,7 +4,9 @@
 //! ro-crate-metadata.json   what is what, and which checks were made
 //! table.json               the answer, word for word what the signed statement has the digest of
 //! release.dsse.json        the signed statement
-//! log-proof.json           the ledger's entries, and their proof
+//! charge.json, charge.tlog-proof     the ledger's entry of the charge, and its proof
+//! release.json, release.tlog-proof   the ledger's entry of the release, and its proof
+//! log-proof.json           all entries that the receipt rests on, and their proof
 //! receipt.json             everything, with the query's text; only if it may be shown
 //! ```
 //!
@@ -21,6 +23,8 @@ use serde_json::{Value, json};
 
 use super::{Question, Record};
 use crate::error::LedgerError;
+use crate::proof::past_the_end;
+use crate::tlog_proof::TlogProof;
 
 /// The files of the crate, by name.
 ///
@@ -35,6 +39,15 @@ pub fn files(
         ("release.dsse.json".to_owned(), record.envelope()?),
         ("log-proof.json".to_owned(), pretty(&record.receipt.log)?),
     ]);
+    for (name, index) in [("charge", record.charge_index), ("release", record.release_index)] {
+        let log = &record.receipt.log;
+        let place = log.entries.iter().position(|proved| proved.index == index);
+        let place = place.ok_or_else(|| past_the_end(index))?;
+        let proof = TlogProof::of(log, place)?.to_string();
+        let entry = log.entries.get(place).map(|proved| proved.entry.clone());
+        files.insert(format!("{name}.json"), entry.unwrap_or_default().into_bytes());
+        files.insert(format!("{name}.tlog-proof"), proof.into_bytes());
+    }
     if question == Question::Shown {
         files.insert("receipt.json".to_owned(), pretty(&record.receipt)?);
     }
@@ -108,7 +121,7 @@ struct Described {
     format: &'static str,
 }
 
-const FILES: [Described; 3] = [
+const FILES: [Described; 7] = [
     Described {
         name: "table.json",
         title: "released table",
@@ -126,6 +139,30 @@ const FILES: [Described; 3] = [
         title: "proof of the ledger",
         description: "signed checkpoint, entries and their inclusion",
         format: "application/json",
+    },
+    Described {
+        name: "charge.json",
+        title: "entry of the charge",
+        description: "as the ledger has it",
+        format: "application/json",
+    },
+    Described {
+        name: "charge.tlog-proof",
+        title: "proof of the charge",
+        description: "C2SP tlog-proof of its entry",
+        format: "text/plain",
+    },
+    Described {
+        name: "release.json",
+        title: "entry of the release",
+        description: "as the ledger has it",
+        format: "application/json",
+    },
+    Described {
+        name: "release.tlog-proof",
+        title: "proof of the release",
+        description: "C2SP tlog-proof of its entry",
+        format: "text/plain",
     },
 ];
 

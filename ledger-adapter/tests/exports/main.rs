@@ -14,9 +14,11 @@ use base64::engine::general_purpose::STANDARD;
 use ledger_adapter::digest::Digest;
 use ledger_adapter::export::{Question, Record, fhir, five_safes, open_lineage, prov};
 use ledger_adapter::keys::Signer;
+use ledger_adapter::policy::Policy;
 use ledger_adapter::proof::LogProof;
 use ledger_adapter::receipt::policy::TrustPolicy;
 use ledger_adapter::receipt::{Receipt, Trust};
+use ledger_adapter::tlog_proof::TlogProof;
 use serde_json::{Value, json};
 
 #[test]
@@ -88,10 +90,25 @@ fn a_crate_holds_the_very_bytes_that_were_signed() {
     let receipt = receipt("wide");
     let files = five_safes::files(&record("wide"), Question::Withheld).unwrap();
     let names: Vec<_> = files.keys().map(String::as_str).collect();
-    assert_eq!(
-        names,
-        ["log-proof.json", "release.dsse.json", "ro-crate-metadata.json", "table.json"]
-    );
+    let expected = [
+        "charge.json",
+        "charge.tlog-proof",
+        "log-proof.json",
+        "release.dsse.json",
+        "release.json",
+        "release.tlog-proof",
+        "ro-crate-metadata.json",
+        "table.json",
+    ];
+    assert_eq!(names, expected);
+    let lines = log_policy();
+    for name in ["charge", "release"] {
+        let text = String::from_utf8(files[&format!("{name}.tlog-proof")].clone()).unwrap();
+        let proof: TlogProof = text.parse().unwrap();
+        let entry = &files[&format!("{name}.json")];
+        assert_eq!(proof.verify(entry, &lines, None).unwrap().cosigned.len(), 2);
+        assert!(proof.verify(&entry[1..], &lines, None).is_err());
+    }
     let payload = receipt.release.payload().unwrap();
     let statement: Value = serde_json::from_slice(&payload).unwrap();
     let digest = Digest::sha256(&files["table.json"]).to_string();
@@ -222,6 +239,15 @@ fn receipt(name: &str) -> Receipt {
 
 fn policy() -> TrustPolicy {
     TrustPolicy::load(&vectors().join("policy.json")).unwrap()
+}
+
+/// The part of the policy that is a C2SP tlog-policy.
+fn log_policy() -> Policy {
+    let text = std::fs::read_to_string(vectors().join("policy.json")).unwrap();
+    let policy: Value = serde_json::from_str(&text).unwrap();
+    let lines = policy["log_policy"].as_array().unwrap().iter();
+    let text: String = lines.map(|line| format!("{}\n", line.as_str().unwrap())).collect();
+    Policy::parse(&text).unwrap()
 }
 
 fn vectors() -> &'static Path {

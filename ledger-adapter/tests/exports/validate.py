@@ -20,6 +20,7 @@ import referencing
 import requests
 import requests_cache
 import urllib3
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from fhir.resources import get_fhir_model_class
 from fhir.resources.R4B import get_fhir_model_class as get_r4_model_class
 from in_toto_attestation.v1 import statement as in_toto
@@ -43,7 +44,7 @@ def main(exports, vectors):
     for tool in TOOLS:
         print(f"{tool} {importlib.metadata.version(tool)}")
     policy = json.loads((vectors / "policy.json").read_text())
-    kinds = [audit_event, provenance, run_event, prov, crate, dsse]
+    kinds = [audit_event, provenance, run_event, prov, crate, dsse, tlog_proof]
     for directory in sorted(exports.iterdir()):
         for kind in kinds:
             kind(directory, policy)
@@ -203,6 +204,39 @@ def dsse(directory, policy):
     verify(read(directory / "crate" / "release.dsse.json"), policy)
 
 
+def tlog_proof(directory, policy):
+    """C2SP tlog-proof by hand: the log's Ed25519 signature by cryptography, and RFC 6962."""
+    log = next(line for line in policy["log_policy"] if line.startswith("log ")).split()[1]
+    origin, _, key = log.split("+", 2)
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(key)[1:])
+    for name in ["charge", "release"]:
+        text = (directory / "crate" / f"{name}.tlog-proof").read_text()
+        proof, body, signatures = text.split("\n\n")
+        header, index, *path = proof.split("\n")
+        check(header == "c2sp.org/tlog-proof@v1" and index.startswith("index "), "header")
+        signature = signatures.split("\n")[0].removeprefix(f"\u2014 {origin} ")
+        key.verify(base64.b64decode(signature)[4:], (body + "\n").encode())
+        told, size, root = body.split("\n")
+        leaf = (directory / "crate" / f"{name}.json").read_bytes()
+        siblings = [base64.b64decode(line) for line in path]
+        leaf = hashlib.sha256(b"\0" + leaf).digest()
+        computed = climb(int(index[6:]), int(size), leaf, siblings)
+        check(told == origin and base64.b64decode(root) == computed, "the entry is in the log")
+
+
+def climb(index, size, leaf, siblings):
+    """The root over a leaf: RFC 6962, section 2.1.1, read from the leaf up."""
+    if size == 1:
+        check(not siblings, "path")
+        return leaf
+    split = 1 << ((size - 1).bit_length() - 1)
+    check(bool(siblings), "path")
+    *rest, top = siblings
+    if index < split:
+        return hashlib.sha256(b"\1" + climb(index, split, leaf, rest) + top).digest()
+    return hashlib.sha256(b"\1" + top + climb(index - split, size - split, leaf, rest)).digest()
+
+
 def verify(envelope, policy):
     """Verifies an envelope by the release keys, and gives the statement in it."""
     keys = []
@@ -237,6 +271,18 @@ def edit(name, change):
         value = read(path)
         change(value)
         path.write_text(json.dumps(value))
+
+    return spoil
+
+
+def rewrite(name, old, new):
+    """Changes the text of a file of a copy of the exports."""
+
+    def spoil(directory):
+        path = directory / name
+        text = path.read_text()
+        check(text.count(old) == 1, name)
+        path.write_text(text.replace(old, new))
 
     return spoil
 
@@ -301,6 +347,9 @@ BROKEN = [
      edit(DSSE, lambda v: v.update(payload=base64.b64encode(b"{}").decode()))),
     ("another type of payload", dsse, edit(DSSE, lambda v: v.update(payloadType="text/plain"))),
     ("no signature", dsse, edit(DSSE, lambda v: v.update(signatures=[]))),
+    ("another entry", tlog_proof, rewrite("crate/charge.json", "20050", "20051")),
+    ("another index", tlog_proof, rewrite("crate/charge.tlog-proof", "index 31", "index 30")),
+    ("another size", tlog_proof, rewrite("crate/release.tlog-proof", "\n47\n", "\n48\n")),
     ("another key", dsse, edit(DSSE, lambda v: v["signatures"][0].update(keyid="00" * 32))),
 ]
 
