@@ -12,7 +12,7 @@ import { promisify } from 'node:util';
 
 import { fromBase64, publicKey, toBase64, toHex, utf8, verifyEd25519 } from './bytes.mjs';
 import { Float, Malformed, canonical, parse } from './json.mjs';
-import { verifierKey } from './log.mjs';
+import { isCosigned, openCheckpoint, verifierKey } from './log.mjs';
 import { hasQuorum, readLogPolicy, readTrust } from './policy.mjs';
 import { carriesOut, price } from './price.mjs';
 import { verify } from './verify.mjs';
@@ -171,6 +171,23 @@ test('a published verifier key is read', async () => {
   assert.equal((await verifierKey(text, 1)).name, 'sum.golang.org');
   await assert.rejects(verifierKey(text.replace('033de0ae', '033de0af'), 1), Malformed);
   await assert.rejects(verifierKey(text, 4), Malformed);
+});
+
+test('a checkpoint of a public log is read with its public witness', async () => {
+  // The staging log arche2025h1, cosigned by remora.n621.de in May 2026: src/cosignature.rs.
+  const name = 'arche2025h1.staging.ct.transparency.dev';
+  const note = `${name}\n1432088532\nU7WM79jrzyhGZ5/GUBTpM7NzwdyfFx61t3RovgcC4Ro=\n\n`
+    + `\u2014 ${name} ui8GwCF1+kWqZrxGdhj4aX3gcw7XUlXQQabg/27lefwhUkzbC3NygNI75MdhL1bf`
+    + 'TW9g8Ei59RA23oHP7Ry1k3ZFWwQ=\n\u2014 remora.n621.de 2net5wAAAABqEiEgPlfF3V06o0Y+fHM+J5J9s27w'
+    + 'gxxcOVSpZ/2g/KSiXCg9DEZI+aVCIobWX9sXTynk5XeU/zZ0WBxtqB0DrAWfBw==\n';
+  const log = await verifierKey(`${name}+ba2f06c0+AU0vHmlGCS/PdN8b2OaGmKprLI8HKM+dJ472xgFYh15f`, 1);
+  const witness =
+    await verifierKey('remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2', 4);
+  assert.equal((await openCheckpoint(note, log)).size, 1_432_088_532n);
+  assert.equal(await isCosigned(note, witness), true);
+  const other = note.replace('\n1432088532\n', '\n1432088533\n');
+  await assert.rejects(openCheckpoint(other, log), Malformed);
+  await assert.rejects(isCosigned(other, witness), Malformed);
 });
 
 test('a policy is understood in full or not at all', async () => {
