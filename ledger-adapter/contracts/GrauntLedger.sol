@@ -8,7 +8,7 @@ pragma solidity 0.8.37;
 ///
 ///   cost       billionths of rho 64 | units of 10^-18 of delta 64
 ///   accounts   spent 128 | cap 128, each a cost
-///   queries    first 16 bytes of H(charge)   | first 16 bytes of H(release), 0 before it
+///   queries    first 16 bytes of H(charge)   | first 127 bits of H(release), 0 before | redacted 1
 ///   extracts   first 24 bytes of H(account)  | last day 32 | standing 32
 ///
 /// Halves of digests tell a repetition from a conflict. Who can find two charges of the same 16
@@ -54,11 +54,16 @@ contract GrauntLedger {
         UnopenedExtract,
         Uncharged,
         Population,
-        Costs
+        Costs,
+        Redacted,
+        Unredactable,
+        RetiredKey,
+        UnknownKey,
+        UsedKey
     }
 
     /// What stands for something else already.
-    enum Thing { Account, Query, Release, Extract, ActiveExtract, Anchor }
+    enum Thing { Account, Query, Release, Extract, ActiveExtract, Anchor, Key }
 
     /// Why an extract may not be read.
     enum Why { Expired, Revoked, Superseded, Unattested, OtherAccount }
@@ -80,6 +85,8 @@ contract GrauntLedger {
     event Attested(bytes32 indexed root, bytes32 indexed account, bytes32 key, uint32 expiresDay);
     event Superseded(bytes32 indexed old, bytes32 indexed root);
     event Revoked(bytes32 indexed root);
+    event Redacted(bytes32 indexed query);
+    event Rotated(bytes32 indexed old, bytes32 indexed key, uint8 role);
     event Anchored(address indexed who, bytes32 indexed log, uint64 size, bytes32 root);
 
     uint8 public constant OWNER = 1;
@@ -90,11 +97,15 @@ contract GrauntLedger {
     mapping(bytes32 => uint256) public accounts;
     mapping(bytes32 => uint256) public queries;
     mapping(bytes32 => uint256) public extracts;
-    /// H(account, key) of an extract.
+    /// The key that signed an extract.
+    mapping(bytes32 => bytes32) public keys;
+    /// Who holds a key: the first key of its chain; 0 if it was never used.
     mapping(bytes32 => bytes32) public holders;
+    /// The key that took a key's place.
+    mapping(bytes32 => bytes32) public retired;
     /// H(old) of the extract that an extract replaced; 0 if it replaced none.
     mapping(bytes32 => bytes32) public predecessors;
-    /// The one active extract of H(account, key).
+    /// The one active extract of H(first 24 bytes of H(account), holder).
     mapping(bytes32 => bytes32) public active;
     mapping(address => mapping(bytes32 => Anchor)) public anchors;
 
@@ -104,6 +115,7 @@ contract GrauntLedger {
     /// A delta of 1.
     uint64 private constant ONE = 1e18;
     uint256 private constant HALF = type(uint128).max;
+    uint256 private constant REDACTED = 1;
 
     constructor() {
         roles[msg.sender] = OWNER;
@@ -173,34 +185,45 @@ contract GrauntLedger {
     function release(bytes32 query, bytes32 commitment) external only(ENGINE) {
         uint256 word = queries[query];
         if (word == 0) revert Refused(Rule.Uncharged);
-        uint256 half = uint256(keccak256(abi.encode(commitment))) >> 128;
-        if (word & HALF != 0) {
-            if (word & HALF == half) return;
+        uint256 half = uint256(keccak256(abi.encode(commitment))) >> 129 << 1;
+        uint256 released = word & HALF & ~REDACTED;
+        if (released != 0) {
+            if (released == half) return;
             revert Conflict(Thing.Release);
         }
+        if (word & REDACTED != 0) revert Refused(Rule.Redacted);
         queries[query] = word | half;
         emit Released(query, commitment);
     }
 
+    /// Records that the documents of a query are destroyed. Its charge stays.
+    function redact(bytes32 query) external only(ENGINE) {
+        uint256 word = queries[query];
+        if (word == 0) revert Refused(Rule.Unredactable);
+        if (word & REDACTED != 0) return;
+        queries[query] = word | REDACTED;
+        emit Redacted(query);
+    }
+
     /// Puts an extract on the ledger.
     function attest(Extract calldata new_) external only(STEWARD) {
-        bytes32 holder = keccak256(abi.encode(new_.account, new_.key));
-        if (_repeats(new_, holder, 0)) return;
-        if (active[holder] != 0) revert Conflict(Thing.ActiveExtract);
-        _add(new_, holder);
+        if (_repeats(new_, 0)) return;
+        bytes32 place = _place(_tag(new_.account), new_.key);
+        if (active[place] != 0) revert Conflict(Thing.ActiveExtract);
+        _add(new_, place);
     }
 
     /// Replaces an active extract by a new one of the same account and key.
     function supersede(bytes32 old, Extract calldata new_) external only(STEWARD) {
-        bytes32 holder = keccak256(abi.encode(new_.account, new_.key));
         bytes32 replaced = keccak256(abi.encode(old));
-        if (_repeats(new_, holder, replaced)) return;
+        if (_repeats(new_, replaced)) return;
         uint256 word = extracts[old];
         _requireActive(old, word);
-        if (holders[old] != holder) revert Refused(Rule.Population);
+        bytes32 place = _place(_tag(new_.account), new_.key);
+        if (_place(word >> 64, keys[old]) != place) revert Refused(Rule.Population);
         extracts[old] = word - ACTIVE + SUPERSEDED;
         predecessors[new_.root] = replaced;
-        _add(new_, holder);
+        _add(new_, place);
         emit Superseded(old, new_.root);
     }
 
@@ -210,8 +233,27 @@ contract GrauntLedger {
         if (uint32(word) == REVOKED) return;
         _requireActive(root, word);
         extracts[root] = word - ACTIVE + REVOKED;
-        delete active[holders[root]];
+        delete active[_place(word >> 64, keys[root])];
         emit Revoked(root);
+    }
+
+    /// A key takes the place of another, which attests nothing from now on.
+    function rotate(uint8 role, bytes32 old, bytes32 key) external only(STEWARD) {
+        bytes32 taken = retired[old];
+        if (taken != 0) {
+            if (taken == key) return;
+            revert Conflict(Thing.Key);
+        }
+        if (holders[old] == 0) revert Refused(Rule.UnknownKey);
+        if (holders[key] != 0) revert Refused(Rule.UsedKey);
+        holders[key] = holders[old];
+        retired[old] = key;
+        emit Rotated(old, key, role);
+    }
+
+    /// The active extract of the same account and holder of keys as an extract; 0 if there is none.
+    function successor(bytes32 root) external view returns (bytes32) {
+        return active[_place(extracts[root] >> 64, keys[root])];
     }
 
     /// Remembers what a log of the sender is now; a log never goes back.
@@ -348,27 +390,25 @@ contract GrauntLedger {
     }
 
     /// Whether the very same extract is there and active; reverts if anything else is.
-    function _repeats(Extract calldata new_, bytes32 holder, bytes32 replaced)
-        private
-        view
-        returns (bool)
-    {
+    function _repeats(Extract calldata new_, bytes32 replaced) private view returns (bool) {
         uint256 word = extracts[new_.root];
         if (word == 0) {
             if (accounts[new_.account] == 0) revert Refused(Rule.UnopenedExtract);
+            if (retired[new_.key] != 0) revert Refused(Rule.RetiredKey);
             return false;
         }
-        bool isSame = holders[new_.root] == holder && predecessors[new_.root] == replaced
-            && uint32(word >> 32) == new_.expiresDay;
+        bool isSame = keys[new_.root] == new_.key && predecessors[new_.root] == replaced
+            && word >> 32 == (_tag(new_.account) << 32 | new_.expiresDay);
         if (!isSame) revert Conflict(Thing.Extract);
         _requireActive(new_.root, word);
         return true;
     }
 
-    function _add(Extract calldata new_, bytes32 holder) private {
+    function _add(Extract calldata new_, bytes32 place) private {
         extracts[new_.root] = _tag(new_.account) << 64 | uint256(new_.expiresDay) << 32 | ACTIVE;
-        holders[new_.root] = holder;
-        active[holder] = new_.root;
+        keys[new_.root] = new_.key;
+        active[place] = new_.root;
+        if (holders[new_.key] == 0) holders[new_.key] = new_.key;
         emit Attested(new_.root, new_.account, new_.key, new_.expiresDay);
     }
 
@@ -380,6 +420,12 @@ contract GrauntLedger {
     function _why(uint256 word) private pure returns (Why) {
         if (word == 0) return Why.Unattested;
         return uint32(word) == SUPERSEDED ? Why.Superseded : Why.Revoked;
+    }
+
+    /// Where the active extract of an account and of the holder of a key is.
+    function _place(uint256 tag, bytes32 key) private view returns (bytes32) {
+        bytes32 holder = holders[key];
+        return keccak256(abi.encode(tag, holder == 0 ? key : holder));
     }
 
     /// First 24 bytes of an account's hash.

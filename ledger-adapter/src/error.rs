@@ -85,7 +85,7 @@ pub enum LedgerError {
         /// Hash of the transaction.
         transaction: Digest,
         /// What the node said last, if it was not pleased: a price that is too low, perhaps.
-        source: Option<RpcError>,
+        source: Option<Box<RpcError>>,
     },
     /// An earlier write failed, so what is on disk is not known: open the ledger again.
     #[error("an earlier write failed; open the ledger again")]

@@ -10,7 +10,7 @@ use alloy_sol_types::{SolCall as _, SolEvent as _, SolInterface as _};
 
 use self::abi::GrauntLedger as contract;
 use self::abi::GrauntLedger::{GrauntLedgerCalls as Call, GrauntLedgerErrors as Fault};
-use crate::charge::{AccountEffect, Attestation, ChargeRequest, Opening};
+use crate::charge::{AccountEffect, Attestation, ChargeRequest, KeyRole, KeyRotation, Opening};
 use crate::cost::{Cost, Delta, Rho};
 use crate::digest::Digest;
 use crate::entry::Entry;
@@ -52,6 +52,11 @@ pub(super) fn call(entry: &Entry) -> Vec<u8> {
             contract::supersedeCall { old: word(*old), new_: extract(new) }.abi_encode()
         }
         Entry::Revoke { root } => contract::revokeCall { root: word(*root) }.abi_encode(),
+        Entry::Redact { query } => contract::redactCall { query: word(*query) }.abi_encode(),
+        Entry::Key(KeyRotation { role: KeyRole::Site, old, new }) => {
+            let (old, key) = (word(*old), word(*new));
+            contract::rotateCall { role: SITE, old, key }.abi_encode()
+        }
     }
 }
 
@@ -112,6 +117,11 @@ pub(super) fn entries(calldata: &[u8]) -> Result<Vec<Entry>, LedgerError> {
             vec![Entry::Supersede { old, new }]
         }
         Call::revoke(call) => vec![Entry::Revoke { root: digest(call.root) }],
+        Call::redact(call) => vec![Entry::Redact { query: digest(call.query) }],
+        Call::rotate(call) if call.role == SITE => {
+            let (old, new) = (digest(call.old), digest(call.key));
+            vec![Entry::Key(KeyRotation { role: KeyRole::Site, old, new })]
+        }
         _ => Vec::new(),
     })
 }
@@ -188,14 +198,9 @@ pub(super) const fn extract_of(root: Digest) -> contract::extractsCall {
     contract::extractsCall(word(root))
 }
 
-/// Asks for the hash of an extract's account and key.
-pub(super) const fn holder(root: Digest) -> contract::holdersCall {
-    contract::holdersCall(word(root))
-}
-
-/// Asks for the active extract of such a hash.
-pub(super) const fn active(holder: B256) -> contract::activeCall {
-    contract::activeCall(holder)
+/// Asks for the active extract of the same account and key holder.
+pub(super) const fn successor(root: Digest) -> contract::successorCall {
+    contract::successorCall { root: word(root) }
 }
 
 /// Asks for the last anchor of a log.
@@ -297,8 +302,11 @@ fn malformed(what: &'static str, error: &alloy_sol_types::Error) -> LedgerError 
     LedgerError::Malformed { what, detail: error.to_string() }
 }
 
+/// What [`KeyRole::Site`] is in a call.
+const SITE: u8 = 0;
+
 /// The contract's `Rule`, in its order and in the words of [`crate::account`].
-const RULES: [&str; 12] = [
+const RULES: [&str; 17] = [
     "an account holds something at first",
     "delta is a probability, at most 1",
     "a charge names an account",
@@ -309,18 +317,24 @@ const RULES: [&str; 12] = [
     "an account is opened before it is charged",
     "an account is opened before extracts are attested for it",
     "a query is charged before it is released",
-    "an extract is superseded by one of the same account and key",
+    "an extract is superseded by one of the same account and key holder",
     "a charge has a cost for each account",
+    "a redacted query is not released",
+    "a query is charged before it is redacted",
+    "a key attests nothing after another took its place",
+    "a key attests before another takes its place",
+    "a key that takes another's place was never used before",
 ];
 
 /// The contract's `Thing`, in its order.
-const THINGS: [&str; 6] = [
+const THINGS: [&str; 7] = [
     "account",
     "query",
     "release",
     "extract",
     "an active extract of this account and key",
     "anchor",
+    "key",
 ];
 
 /// The contract's `Why`, in its order.

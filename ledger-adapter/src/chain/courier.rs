@@ -151,7 +151,7 @@ impl Courier {
             };
             if start.elapsed() >= self.network.patience {
                 let transaction = contract::digest(sealed.hash);
-                return Err(LedgerError::Unsettled { transaction, source });
+                return Err(LedgerError::Unsettled { transaction, source: source.map(Box::new) });
             }
             self.passes(Step::Sent)?;
             std::thread::sleep(self.network.poll);
@@ -272,7 +272,8 @@ fn send_once(
         };
         if start.elapsed() >= network.patience {
             let transaction = contract::digest(sealed.hash);
-            return Err(LedgerError::Unsettled { transaction, source: refusal });
+            let source = refusal.map(Box::new);
+            return Err(LedgerError::Unsettled { transaction, source });
         }
         std::thread::sleep(network.poll);
     }
@@ -320,5 +321,5 @@ const GAS_RESERVE: u64 = 30_000;
 
 const GAS_OF_GRANT: u64 = 100_000;
 
-/// Half more than it takes, and below what every network lets one transaction take.
+/// A third more than it takes, and below what every network lets one transaction take.
 const GAS_OF_DEPLOYMENT: u64 = 3_000_000;

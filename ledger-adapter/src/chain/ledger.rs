@@ -22,8 +22,8 @@ use crate::chain::queue::{Queue, Waiting};
 use crate::chain::rpc::Rpc;
 use crate::chain::transaction::Sealed;
 use crate::charge::{
-    Admission, Attestation, Balance, ChargeRequest, Charged, ExtractStatus, Finality, Opening,
-    Outcome, Placed,
+    Admission, Attestation, Balance, ChargeRequest, Charged, ExtractStatus, Finality, KeyRotation,
+    Opening, Outcome, Placed,
 };
 use crate::digest::Digest;
 use crate::entry::Entry;
@@ -269,13 +269,15 @@ impl ChainLedger {
                 continue;
             }
             let refuses = "the log refuses what the chain has";
-            match self.log.submit(entry) {
-                Ok(_) => {}
-                Err(error @ (LedgerError::Store { .. } | LedgerError::Poisoned)) => {
-                    return Err(error);
+            self.log.submit(entry).map_err(|error| match error {
+                LedgerError::Refused { .. }
+                | LedgerError::Conflict { .. }
+                | LedgerError::Inactive { .. }
+                | LedgerError::Exhausted { .. } => {
+                    self.untrusted(sealed, Untrusted::Disagrees(refuses))
                 }
-                Err(_) => return Err(self.untrusted(sealed, Untrusted::Disagrees(refuses))),
-            }
+                fault => fault,
+            })?;
         }
         Ok(())
     }
@@ -369,6 +371,10 @@ impl Ledger for ChainLedger {
         self.record(&Entry::Release { query: charged.query, commitment })
     }
 
+    fn redact(&self, query: Digest) -> Result<Placed, LedgerError> {
+        self.record(&Entry::Redact { query })
+    }
+
     fn attest(&self, attestation: &Attestation) -> Result<Placed, LedgerError> {
         self.record(&Entry::Attest(attestation.clone()))
     }
@@ -381,6 +387,10 @@ impl Ledger for ChainLedger {
         self.record(&Entry::Revoke { root })
     }
 
+    fn rotate(&self, rotation: &KeyRotation) -> Result<Placed, LedgerError> {
+        self.record(&Entry::Key(rotation.clone()))
+    }
+
     /// What the log knows, unless another engine has superseded or revoked the extract since.
     fn status(&self, root: Digest) -> Result<ExtractStatus, LedgerError> {
         let known = self.log.read(|state| state.status(root, self.need))?;
@@ -391,14 +401,11 @@ impl Ledger for ChainLedger {
             Standing::Active => known,
             Standing::Unattested => ExtractStatus::Unknown,
             Standing::Revoked => ExtractStatus::Revoked,
-            Standing::Superseded => {
-                let holder = self.ask(&contract::holder(root))?;
-                match self.ask(&contract::active(holder))? {
-                    // Its successor was revoked.
-                    B256::ZERO => ExtractStatus::Revoked,
-                    new => ExtractStatus::Superseded(contract::digest(new)),
-                }
-            }
+            Standing::Superseded => match self.ask(&contract::successor(root))? {
+                // What took its place was revoked.
+                B256::ZERO => ExtractStatus::Revoked,
+                new => ExtractStatus::Superseded(contract::digest(new)),
+            },
         })
     }
 

@@ -8,7 +8,7 @@ mod street;
 
 use alloy_primitives::Address;
 
-use crate::charge::{AccountEffect, Attestation, ChargeRequest, Opening};
+use crate::charge::{AccountEffect, Attestation, ChargeRequest, KeyRole, KeyRotation, Opening};
 use crate::cost::{Cost, Delta, Rho};
 use crate::digest::Digest;
 use crate::entry::Entry;

@@ -89,7 +89,7 @@ fn an_anchored_log_cannot_go_back() {
 }
 
 #[test]
-fn a_lease_is_spent_here_and_counted_there() {
+fn a_lost_lease_is_spent() {
     let Some((_node, network, directory)) = started() else { return };
     let chain = open(&network, 1, &directory.path().join("chain")).unwrap();
     chain.open_account(&opening(0)).unwrap();

@@ -128,7 +128,7 @@ impl Entries {
         Attestation {
             root: self.name("root", 8),
             account: self.name("account", 3),
-            key: self.name("key", 2),
+            key: self.name("key", 3),
             expires_day: 10 + u32::try_from(self.random.below(2)).unwrap(),
         }
     }
@@ -171,6 +171,11 @@ impl Entries {
             4 | 5 => {
                 let query = self.name("query", 40);
                 Entry::Release { query, commitment: self.name("commitment", 2) }
+            }
+            6 if self.random.below(4) == 0 => Entry::Redact { query: self.name("query", 40) },
+            6 if self.random.below(4) == 0 => {
+                let (old, new) = (self.name("key", 4), self.name("key", 4));
+                Entry::Key(KeyRotation { role: KeyRole::Site, old, new })
             }
             _ => Entry::Charge(self.request()),
         }
@@ -262,8 +267,8 @@ fn the_contract_decides_as_the_rules_do() {
         }
     }
     // Each rule of the state machine was met, or the test would say little: new, repeated,
-    // 12 refusals, 5 conflicts, 5 kinds of inactive, exhausted.
-    assert_eq!(tally.len(), 24);
+    // 16 refusals, 6 conflicts, 5 kinds of inactive, exhausted.
+    assert_eq!(tally.len(), 30, "{tally:#?}");
     assert!(tally.values().all(|times| *times >= 5), "{tally:#?}");
 }
 

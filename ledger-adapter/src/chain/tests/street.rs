@@ -1,6 +1,8 @@
 //! The whole way of a query on real nodes: granted, refused, taken back, begun again.
 
-use serde_json::json;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::{Value, json};
 
 use super::node::{Client, Node, impatient, key, log_in, open};
 use super::*;
@@ -14,6 +16,7 @@ use crate::chain::transaction::Fees;
 use crate::charge::{Admission, Charged, ExtractStatus, Finality, Outcome, Placed};
 use crate::error::{Inactive, Untrusted};
 use crate::ledger::Ledger as _;
+use crate::loopback::Loopback;
 
 fn cost(rho: u64) -> Cost {
     Cost { rho: Rho::from_nano(rho), delta: Delta::default() }
@@ -223,7 +226,7 @@ fn a_key_without_a_role_is_refused() {
 }
 
 #[test]
-fn a_key_may_be_used_elsewhere_as_well() {
+fn a_key_that_is_used_elsewhere_is_noticed() {
     let Some((_node, network, directory)) = started(Client::Anvil, &[]) else { return };
     let ledger = open(&network, 1, directory.path()).unwrap();
     begin(&ledger, 10);
@@ -253,7 +256,7 @@ fn another_contract_or_chain_is_not_trusted() {
 }
 
 #[test]
-fn without_an_answer_nothing_is_granted() {
+fn a_node_that_is_down_refuses_the_query() {
     let Some((node, network, directory)) = started(Client::Anvil, &[]) else { return };
     let ledger = open(&network, 1, directory.path()).unwrap();
     begin(&ledger, 10);
@@ -262,6 +265,41 @@ fn without_an_answer_nothing_is_granted() {
     assert!(matches!(error, LedgerError::Chain(_)) && error.is_retryable());
     assert!(matches!(ledger.remaining(name("account", 0)), Err(LedgerError::Chain(_))));
     assert_eq!(ledger.log().len().unwrap(), 2);
+}
+
+#[test]
+fn an_error_of_a_node_is_not_an_answer() {
+    let Some((node, network, directory)) = started(Client::Anvil, &[]) else { return };
+    // A node that lies about what was sent: at first it says yes and forgets it, then it says no
+    // and mines it. Clients in use do either.
+    let (behind, sends) = (node.rpc.clone(), AtomicU64::new(0));
+    let liar = Loopback::start(move |_, body| {
+        let asked: Value = serde_json::from_slice(body).unwrap();
+        let (id, method) = (&asked["id"], asked["method"].as_str().unwrap().to_owned());
+        let forward = || match behind.call(Box::leak(method.clone().into()), &asked["params"]) {
+            Ok(result) => json!({ "id": id, "result": result }),
+            Err(error) => json!({ "id": id, "error": { "code": 3, "message": error.to_string() } }),
+        };
+        let said = match (&*method, sends.load(Ordering::SeqCst) % 2) {
+            ("eth_sendRawTransaction", 0) => json!({ "id": id, "result": "0x00" }),
+            ("eth_sendRawTransaction", _) => {
+                forward();
+                json!({ "id": id, "error": { "code": -32603, "message": "nonce too low" } })
+            }
+            _ => forward(),
+        };
+        if method == "eth_sendRawTransaction" {
+            sends.fetch_add(1, Ordering::SeqCst);
+        }
+        (200, "application/json".to_owned(), said.to_string().into_bytes())
+    });
+    let lied_to = Network { url: liar.url(), ..network };
+    let ledger = open(&lied_to, 1, directory.path()).unwrap();
+    begin(&ledger, 10);
+    for number in 0..3 {
+        drop(granted(&ledger, &request(number, 2)));
+    }
+    assert_eq!((spent(&ledger), ledger.log().len().unwrap()), (6, 5));
 }
 
 #[test]
