@@ -8,5 +8,5 @@ exports=$(mktemp -d)
 trap 'rm -rf "$exports"' EXIT
 [ -x "$tools/bin/python" ] || python3 -m venv "$tools"
 "$tools/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
-GRAUNT_EXPORTS="$exports" cargo test --quiet -p ledger-adapter --test exports
+GRAUNT_EXPORTS="$exports" cargo test --quiet --workspace --locked --test exports
 "$tools/bin/python" "$here/validate.py" "$exports" "$here/../../vectors"
