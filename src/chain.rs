@@ -56,7 +56,7 @@ impl EvmTerms {
     /// The network, on which records are made as final as `need`.
     ///
     /// # Errors
-    /// [`Failure::Usage`] without fees or contract, [`Failure::Ledger`] for an address that is none.
+    /// [`Failure::Usage`] without fees or contract, [`Failure::Ledger`] for a wrong address.
     pub(crate) fn network(&self, need: Finality) -> Result<Network, Failure> {
         let contract = self.contract.as_ref().ok_or_else(|| {
             Failure::usage("[ledger.evm] names no contract", "graunt chain deploy makes one")

@@ -202,7 +202,8 @@ mod tests {
             "[sql]\nepsilon = 0.5\ndelta = 1e-7\npopulation = \"p\"\nrows_per_person = 3\n\
              groups_per_person = 2\nformat = \"csv\"\nconfidence = 0.9\n\
              min_persons = 11\ndialect = \"ohdsi\"\n\
-             [ledger]\nfinality = \"confirmed\"\nwitnesses = \"w.policy\"\n[extract]\npolicy = \"date-shift\"\n",
+             [ledger]\nfinality = \"confirmed\"\nwitnesses = \"w.policy\"\n\
+             [extract]\npolicy = \"date-shift\"\n",
         )
         .unwrap();
         assert_eq!(config.sql.epsilon, Some(0.5));

@@ -63,7 +63,7 @@ pub(crate) struct NoisyAggregates {
 pub(crate) struct Chosen {
     /// The L2 norm of a person's totals over groups, in steps of the grid.
     pub(crate) norm: u64,
-    /// What it cuts off of all cells together at most, with 97.5 % confidence, in steps of the grid.
+    /// What it cuts off of all cells together at most, with 97.5 % confidence, in steps.
     pub(crate) cut: f64,
 }
 
