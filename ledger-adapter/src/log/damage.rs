@@ -1,14 +1,18 @@
 //! A log whose bytes were changed or cut, by accident or by someone.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use super::tests::{ORIGIN, charge, cost, digest, places, signer};
 use super::wal::{MAGIC, frame};
-use super::*;
-use crate::charge::{Admission, Attestation, Opening};
+use super::{Core, Entry, LedgerError, LogLedger, State};
+use crate::charge::{Admission, Attestation, Finality, Opening};
 use crate::disk::simulated::Simulated;
 use crate::error::Untrusted;
 use crate::ledger::Ledger as _;
 use crate::log::commit::{CHECKPOINT, WAL};
 use crate::note::VerifierKey;
+use crate::proof::LogProof;
 
 const LOG: &str = "/log";
 const WITNESS: &str = "/elsewhere/witness";

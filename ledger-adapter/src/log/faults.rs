@@ -7,9 +7,12 @@
 //! ```
 //! In the end every entry that was acknowledged must be there, once, and no account overspent.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use super::tests::{ORIGIN, charge, cost, digest, signer, spent};
-use super::*;
-use crate::charge::{Admission, Attestation, Charged, Opening};
+use super::{Entry, LedgerError, LogLedger, commit};
+use crate::charge::{Admission, Attestation, Charged, Finality, Opening};
 use crate::disk::simulated::{Fault, Simulated};
 use crate::error::Untrusted;
 use crate::ledger::Ledger as _;

@@ -5,14 +5,15 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::commit::WAL;
 use super::tests::{ORIGIN, charge, cost, digest, signer};
 use super::wal::frame;
-use super::*;
-use crate::charge::{Admission, Attestation, Opening};
+use super::{Entry, LedgerError, LogLedger};
+use crate::charge::{Admission, Attestation, Finality, Opening};
 use crate::dice::Dice;
 use crate::ledger::Ledger as _;
 
