@@ -2,7 +2,6 @@
 
 use ledger_adapter::charge::{Balance, Opening};
 use ledger_adapter::cost::Cost;
-use ledger_adapter::ledger::Ledger;
 use serde_json::json;
 
 use crate::commands::Context;

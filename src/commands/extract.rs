@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use chrono::Utc;
 use datasets::extract::{BuiltExtract, ExtractRequest, build};
-use ledger_adapter::ledger::Ledger;
 use ledger_adapter::registry::ExtractRecord;
 use serde_json::json;
 
