@@ -1,12 +1,12 @@
 //! The whole way of a query on real nodes: granted, refused, taken back, begun again.
 
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
 use super::node::{Client, Node, impatient, key, log_in, open};
 use super::*;
-use crate::account::{State, Verdict};
 use crate::chain::Network;
 use crate::chain::courier::Step;
 use crate::chain::finality::FinalRule;
@@ -14,6 +14,7 @@ use crate::chain::ledger::ChainLedger;
 use crate::chain::rpc::Moment;
 use crate::chain::transaction::Fees;
 use crate::charge::{Admission, Charged, ExtractStatus, Finality, Outcome, Placed};
+use crate::conformance::{Scope, conforms};
 use crate::error::{Inactive, Untrusted};
 use crate::ledger::Ledger as _;
 use crate::loopback::Loopback;
@@ -393,42 +394,25 @@ fn killed_at_any_step_it_charges_exactly_once() {
 }
 
 #[test]
-fn a_node_and_the_rules_agree() {
-    let Some((_node, network, directory)) = started(Client::Anvil, &[]) else { return };
-    let ledger = open(&network, 1, directory.path()).unwrap();
-    let mut state = State::default();
-    let mut random = SplitMix(20_261_123);
-    for _ in 0..size_from("GRAUNT_CHAIN_NODE_OPERATIONS", 60) {
-        let number = random.below(12);
-        let entry = match random.below(8) {
-            0 => Entry::Open(Opening { account: name("account", number % 2), cap: cost(30) }),
-            1 | 2 => Entry::Attest(an_extract(number % 3, number % 2)),
-            3 if number == 0 => Entry::Revoke { root: name("root", 0) },
-            _ => Entry::Charge(request(number, 1 + random.below(2) * 6)),
-        };
-        let expected = state.apply(&entry);
-        let found = match &entry {
-            Entry::Open(opening) => ledger.open_account(opening).map(|placed| placed.repeated),
-            Entry::Attest(new) => ledger.attest(new).map(|placed| placed.repeated),
-            Entry::Revoke { root } => ledger.revoke(*root).map(|placed| placed.repeated),
-            Entry::Charge(request) => ledger
-                .charge(request, Finality::Final)
-                .map(|admission| matches!(admission, Admission::Repeated(_))),
-            _ => unreachable!(),
-        };
-        match (expected, found) {
-            (Ok(verdict), Ok(repeated)) => {
-                assert_eq!(matches!(verdict, Verdict::Repeated(_)), repeated, "{entry:?}");
-            }
-            (Err(expected), Err(found)) => {
-                assert_eq!(format!("{expected:?}"), format!("{found:?}"), "{entry:?}");
-            }
-            (expected, found) => panic!("{entry:?}: {found:?}, not {expected:?}"),
-        }
-    }
-    for number in 0..2 {
-        let account = name("account", number);
-        assert_eq!(ledger.remaining(account).unwrap(), state.balance(account));
-    }
-    assert_eq!(ledger.log().len().unwrap(), state.count());
+fn a_ledger_on_a_chain_conforms() {
+    let Some(node) = Node::start(Client::Anvil, &[]) else { return };
+    let root = tempfile::tempdir().unwrap();
+    let count = Cell::new(0);
+    let network = RefCell::new(node.network());
+    let again = || {
+        let directory = root.path().join(format!("{}", count.get()));
+        open(&network.borrow(), 1, &directory).unwrap()
+    };
+    let make = || {
+        // Another contract each time; everything else goes on.
+        count.set(count.get() + 1);
+        *network.borrow_mut() = node.with_contract(node.network(), &[1]);
+        again()
+    };
+    let restart = |ledger| {
+        drop(ledger);
+        again()
+    };
+    let operations = usize::try_from(size_from("GRAUNT_CHAIN_NODE_OPERATIONS", 200)).unwrap();
+    conforms(Scope::Everything, operations, make, restart);
 }
