@@ -147,7 +147,7 @@ fn continues(log: &LogLedger, new: Anchored, seen: Option<Anchored>) -> Result<(
 fn reason(failed: Delivery, sealed: &Sealed) -> LedgerError {
     match failed {
         Delivery::Reverted(why) => why,
-        Delivery::Done(_) | Delivery::Displaced => {
+        Delivery::Done(_) | Delivery::Displaced(_) => {
             let transaction = contract::digest(sealed.hash);
             LedgerError::Unsettled { transaction, source: None }
         }

@@ -198,6 +198,22 @@ pub(super) const fn extract_of(root: Digest) -> contract::extractsCall {
     contract::extractsCall(word(root))
 }
 
+/// Asks for a query's word; see [`marks`].
+pub(super) const fn query_of(query: Digest) -> contract::queriesCall {
+    contract::queriesCall(word(query))
+}
+
+/// Asks for the key that took a key's place; 0 if none did.
+pub(super) const fn replacement(key: Digest) -> contract::retiredCall {
+    contract::retiredCall(word(key))
+}
+
+/// Whether a query is released, and whether it is redacted, from its word.
+pub(super) fn marks(word: U256) -> (bool, bool) {
+    let [low, high, ..] = word.into_limbs();
+    (high != 0 || low > 1, low & 1 == 1)
+}
+
 /// Asks for the active extract of the same account and key holder.
 pub(super) const fn successor(root: Digest) -> contract::successorCall {
     contract::successorCall { root: word(root) }

@@ -15,12 +15,13 @@ use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolCall;
 
 use crate::chain::Network;
-use crate::chain::contract::{self, Log};
+use crate::chain::contract::{self, Log, Standing};
 use crate::chain::key::ChainKey;
 use crate::chain::outbox::{Outbox, Owner};
 use crate::chain::rpc::{Call, Moment, Receipt, Rpc, RpcError};
 use crate::chain::transaction::{Draft, Sealed};
-use crate::charge::Finality;
+use crate::charge::{Finality, Opening};
+use crate::entry::Entry;
 use crate::error::{LedgerError, Untrusted};
 
 /// What became of a transaction, as final as was asked.
@@ -30,8 +31,9 @@ pub(super) enum Delivery {
     Done(Vec<Log>),
     /// It changed nothing, for this reason.
     Reverted(LedgerError),
-    /// Another transaction of the key has its number, so it can never be mined.
-    Displaced,
+    /// The number of the transaction is used up, and the node knows of no receipt: another took its
+    /// place, or the node has forgotten it. Holds the entries that the chain has nonetheless.
+    Displaced(Vec<Entry>),
 }
 
 /// What one look for a transaction found.
@@ -106,7 +108,7 @@ impl Courier {
 
     /// Asks the contract a question.
     pub(super) fn ask<C: SolCall>(&self, question: &C) -> Result<C::Return, LedgerError> {
-        self.rpc.ask(self.contract, question).map_err(LedgerError::Chain)
+        self.put(question).map_err(LedgerError::Chain)
     }
 
     /// Runs a call without recording it, signs it if it would succeed, and puts it in the outbox.
@@ -169,7 +171,7 @@ impl Courier {
             };
         }
         if self.is_displaced(sealed)? {
-            return Ok(Look::Delivered(Delivery::Displaced));
+            return self.found(sealed).map(Delivery::Displaced).map(Look::Delivered);
         }
         Ok(Look::Sent(self.rpc.send(&sealed.raw)))
     }
@@ -210,6 +212,49 @@ impl Courier {
         let used = self.rpc.nonce(self.key.sender(), Moment::At(last))?;
         // The receipt is asked for once more: it may have been mined since.
         Ok(used > sealed.nonce && self.rpc.receipt(sealed.hash)?.is_none())
+    }
+
+    /// The entries of a transaction that the chain has, whoever brought them there.
+    fn found(&self, sealed: &Sealed) -> Result<Vec<Entry>, RpcError> {
+        let mut found = Vec::new();
+        for entry in contract::entries(&sealed.input).unwrap_or_default() {
+            if self.has(&entry)? {
+                found.push(entry);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether the chain has an entry, word for word: something of its name is there, and doing it
+    /// again is allowed, as only for a repetition.
+    fn has(&self, entry: &Entry) -> Result<bool, RpcError> {
+        let marks = |query| Ok(contract::marks(self.put(&contract::query_of(query))?));
+        let standing = |root| self.put(&contract::extract_of(root)).map(contract::standing);
+        let is_there = match entry {
+            Entry::Open(Opening { account, .. }) => {
+                !self.put(&contract::account(*account))?.is_zero()
+            }
+            Entry::Charge(request) => !self.put(&contract::query_of(request.query))?.is_zero(),
+            Entry::Release { query, .. } => marks(*query)?.0,
+            Entry::Redact { query } => marks(*query)?.1,
+            Entry::Attest(new) | Entry::Supersede { new, .. } => {
+                standing(new.root)? != Standing::Unattested
+            }
+            Entry::Revoke { root } => standing(*root)? == Standing::Revoked,
+            Entry::Key(rotation) => !self.put(&contract::replacement(rotation.old))?.is_zero(),
+        };
+        let input = contract::call(entry);
+        let call = Call { from: self.key.sender(), to: self.contract, input: &input };
+        match self.rpc.run(&call, Moment::Latest) {
+            Ok(_) => Ok(is_there),
+            Err(RpcError::Refused { revert: Some(_), .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Puts a question to the contract.
+    fn put<C: SolCall>(&self, question: &C) -> Result<C::Return, RpcError> {
+        self.rpc.ask(self.contract, question)
     }
 
     /// In tests, ends here as if the process were killed.

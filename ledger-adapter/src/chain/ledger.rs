@@ -268,18 +268,23 @@ impl ChainLedger {
             {
                 continue;
             }
-            let refuses = "the log refuses what the chain has";
-            self.log.submit(entry).map_err(|error| match error {
-                LedgerError::Refused { .. }
-                | LedgerError::Conflict { .. }
-                | LedgerError::Inactive { .. }
-                | LedgerError::Exhausted { .. } => {
-                    self.untrusted(sealed, Untrusted::Disagrees(refuses))
-                }
-                fault => fault,
-            })?;
+            self.append_one(sealed, entry)?;
         }
         Ok(())
+    }
+
+    fn append_one(&self, sealed: &Sealed, entry: Entry) -> Result<(), LedgerError> {
+        let refuses = "the log refuses what the chain has";
+        let appended = self.log.submit(entry).map_err(|error| match error {
+            LedgerError::Refused { .. }
+            | LedgerError::Conflict { .. }
+            | LedgerError::Inactive { .. }
+            | LedgerError::Exhausted { .. } => {
+                self.untrusted(sealed, Untrusted::Disagrees(refuses))
+            }
+            fault => fault,
+        });
+        appended.map(drop)
     }
 
     /// Done with a transaction that did what it says: nothing to do for it any more if it is final.
@@ -292,14 +297,24 @@ impl ChainLedger {
         }
     }
 
-    /// Done with a transaction that did nothing; gives the reason.
+    /// Done with a transaction of which there is no success; gives the reason.
     fn failed(
         &self,
         line: &mut Line,
         sealed: &Sealed,
         failed: Delivery,
     ) -> Result<LedgerError, LedgerError> {
+        let (why, found) = match failed {
+            Delivery::Reverted(why) => (why, Vec::new()),
+            Delivery::Displaced(found) => (no_answer(sealed), found),
+            Delivery::Done(_) => (no_answer(sealed), contract::entries(&sealed.input)?),
+        };
+        let is_displaced = matches!(why, LedgerError::Unsettled { .. });
         for entry in contract::entries(&sealed.input)? {
+            if found.contains(&entry) {
+                self.append_one(sealed, entry)?;
+                continue;
+            }
             let repeats = |state: &State| matches!(state.admit(&entry), Ok(Verdict::Repeated(_)));
             if self.log.read(repeats)? {
                 let lacks = "the chain has refused what the log has";
@@ -307,17 +322,10 @@ impl ChainLedger {
             }
         }
         // Until its block is final, another may come in which it succeeds.
-        let is_final = line.courier.is_final(sealed.hash).map_err(LedgerError::Chain)?;
-        if matches!(failed, Delivery::Displaced) || is_final {
+        if is_displaced || line.courier.is_final(sealed.hash).map_err(LedgerError::Chain)? {
             line.courier.outbox.settle(sealed.hash)?;
         }
-        Ok(match failed {
-            Delivery::Reverted(why) => why,
-            Delivery::Done(_) | Delivery::Displaced => {
-                let transaction = contract::digest(sealed.hash);
-                LedgerError::Unsettled { transaction, source: None }
-            }
-        })
+        Ok(why)
     }
 
     fn record(&self, entry: &Entry) -> Result<Placed, LedgerError> {
@@ -441,6 +449,10 @@ impl Ledger for ChainLedger {
     fn proof(&self, indices: &[u64]) -> Result<LogProof, LedgerError> {
         self.log.proof(indices)
     }
+}
+
+fn no_answer(sealed: &Sealed) -> LedgerError {
+    LedgerError::Unsettled { transaction: contract::digest(sealed.hash), source: None }
 }
 
 impl fmt::Debug for ChainLedger {

@@ -304,6 +304,33 @@ fn an_error_of_a_node_is_not_an_answer() {
 }
 
 #[test]
+fn a_receipt_that_a_node_has_forgotten_is_not_needed() {
+    let Some((node, network, directory)) = started(Client::Anvil, &[]) else { return };
+    begin(&open(&network, 1, directory.path()).unwrap(), 10);
+    let ledger = open(&network, 1, directory.path()).unwrap();
+    ledger.dies_at(Step::Included);
+    assert!(ledger.charge(&request(0, 4), Finality::Final).is_err());
+    drop(ledger);
+    let behind = node.rpc.clone();
+    let forgetful = Loopback::start(move |_, body| {
+        let asked: Value = serde_json::from_slice(body).unwrap();
+        let method = asked["method"].as_str().unwrap().to_owned();
+        let said = if method == "eth_getTransactionReceipt" {
+            json!({ "id": asked["id"], "result": null })
+        } else {
+            let result = behind.call(Box::leak(method.into()), &asked["params"]);
+            json!({ "id": asked["id"], "result": result.unwrap_or_default() })
+        };
+        (200, "application/json".to_owned(), said.to_string().into_bytes())
+    });
+    let forgotten = Network { url: forgetful.url(), ..network };
+    let ledger = open(&forgotten, 1, directory.path()).unwrap();
+    assert_eq!((spent(&ledger), ledger.log().len().unwrap()), (4, 3));
+    let outcome = ledger.outcome(name("query", 0)).unwrap();
+    assert!(matches!(outcome, Some(Outcome::Charged(_))));
+}
+
+#[test]
 fn a_charge_that_vanishes_stops_the_engine() {
     let Some((node, network, directory)) = started(Client::Anvil, &[]) else { return };
     let network = Network { need: Finality::Confirmed, ..network };
