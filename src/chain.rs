@@ -11,6 +11,8 @@
 //! final_blocks = 1        # or the node's own word, its tag "finalized"
 //! ```
 
+use std::time::Duration;
+
 use ledger_adapter::chain::finality::{FinalRule, FinalityRules};
 use ledger_adapter::chain::transaction::Fees;
 use ledger_adapter::chain::{Address, Network};
@@ -50,6 +52,8 @@ pub(crate) struct EvmTerms {
     pub(crate) final_blocks: Option<u64>,
     /// Blocks until a record is confirmed.
     pub(crate) confirmations: Option<u64>,
+    /// Longest wait for a record to be as final as is needed, in seconds.
+    pub(crate) patience_seconds: Option<u64>,
 }
 
 impl EvmTerms {
@@ -78,6 +82,7 @@ impl EvmTerms {
         let confirmations = self.confirmations.unwrap_or(network.finality.confirmations);
         network.finality = FinalityRules { confirmations, rule };
         network.need = need;
+        network.patience = self.patience_seconds.map_or(network.patience, Duration::from_secs);
         Ok(network)
     }
 

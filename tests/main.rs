@@ -3,6 +3,7 @@
 // Clippy takes only what is under `cfg(test)` for a test.
 #![cfg(test)]
 
+mod chain;
 mod coverage;
 mod crash;
 mod input;

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::commands::Context;
 use crate::fail::Failure;
 use crate::output::Output;
+use crate::progress::spinner;
 
 /// Arguments of `graunt chain`.
 #[derive(Debug, clap::Args)]
@@ -17,7 +18,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Print the address that this home sends from
+    /// Print the addresses that this home sends from: both pay for gas
     Address,
     /// Make a contract, which this home owns and may use
     Deploy,
@@ -66,18 +67,22 @@ pub(crate) fn run(
 
 fn address(context: &Context, out: &mut Output) -> Result<(), Failure> {
     let address = context.home.chain_key()?.address();
+    let anchor = context.home.anchor_key()?.address();
     if context.json {
-        return out.json(&json!({"address": address}));
+        return out.json(&json!({"address": address, "anchor": anchor}));
     }
-    out.line(address)
+    out.line(format_args!("{address}  opens, attests, charges, releases"))?;
+    out.line(format_args!("{anchor}  anchors; it needs no role"))
 }
 
 fn deploy(context: &Context, out: &mut Output) -> Result<(), Failure> {
     let (home, key) = (&context.home, context.home.chain_key()?);
     let mut network = home.evm()?.network_without(home.finality())?;
+    let waiting = spinner("waiting for the chain", context.quiet);
     network.contract = network.deploy(&key)?;
     let all = Roles { owner: true, steward: true, engine: true };
     network.grant(&key, key.address().parse()?, all)?;
+    drop(waiting);
     let contract = network.contract.to_string();
     if context.json {
         return out.json(&json!({"contract": contract}));
@@ -93,7 +98,9 @@ fn grant(
     out: &mut Output,
 ) -> Result<(), Failure> {
     let home = &context.home;
+    let waiting = spinner("waiting for the chain", context.quiet);
     home.evm()?.network(home.finality())?.grant(&home.chain_key()?, address, roles)?;
+    drop(waiting);
     let named = [(roles.owner, "owner"), (roles.steward, "steward"), (roles.engine, "engine")];
     let named: Vec<&str> = named.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
     if context.json {
@@ -107,9 +114,11 @@ fn anchor(every: u64, context: &Context, out: &mut Output) -> Result<(), Failure
     let home = &context.home;
     let ledger = home.ledger()?;
     let network = home.evm()?.network(home.finality())?;
+    let waiting = spinner("waiting for the chain", context.quiet);
     let anchor = Anchor::open(&ledger, network, home.anchor_key()?, &home.outbox("anchor"))?;
     let new = anchor.advance(&ledger, every)?;
     let known = anchor.last()?;
+    drop(waiting);
     if context.json {
         let known = known.map(|known| json!({"size": known.size, "root": known.root}));
         return out.json(&json!({"anchored": new.is_some(), "chain": known}));
