@@ -87,6 +87,8 @@ pub struct KeyRotation {
 pub enum KeyRole {
     /// A site's: it signs statements of extracts.
     Site,
+    /// The log's own: it signs checkpoints.
+    Log,
 }
 
 /// Where a record lies.

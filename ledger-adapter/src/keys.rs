@@ -183,8 +183,8 @@ impl fmt::Debug for Secret {
 }
 
 /// A directory of keys: `log.pem`, `release.pem`, `site-<id>.pem`, each made on first use;
-/// `<name>.secret`; and `*.pub`, the keys whose statements are trusted here. How a site's key is
-/// replaced is in [`rotation`].
+/// `<name>.secret`; and `*.pub`, the keys whose statements are trusted here. How the key of
+/// a site or of the log is replaced is in [`rotation`].
 ///
 /// The log's key is not among the trusted ones: it signs checkpoints and nothing else.
 #[derive(Clone, Debug)]
@@ -205,8 +205,9 @@ impl Keyring {
     /// The key that signs checkpoints of the log.
     ///
     /// # Errors
-    /// As [`Signer::load_or_create`].
+    /// As [`Signer::load_or_create`], and [`LedgerError::Refused`] while the key is being replaced.
     pub fn log_signer(&self) -> Result<Signer, LedgerError> {
+        self.check_settled("log")?;
         Signer::load_or_create(&self.directory.join("log.pem"))
     }
 
@@ -241,12 +242,9 @@ impl Keyring {
     /// of `a-z`, `0-9` and `-`, and [`LedgerError::Refused`] while the key is being replaced.
     pub fn site_signer(&self, site: &str) -> Result<Signer, LedgerError> {
         check_id(site)?;
-        if self.is_rotating(site) {
-            return Err(LedgerError::Refused {
-                rule: "a rotation that was begun is finished first",
-            });
-        }
-        self.statement_signer(&format!("site-{site}"))
+        let name = format!("site-{site}");
+        self.check_settled(&name)?;
+        self.statement_signer(&name)
     }
 
     /// Keys whose statements are trusted here, in order of file name.

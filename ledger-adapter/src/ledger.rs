@@ -75,8 +75,8 @@ pub trait Ledger: Debug + Send + Sync {
     /// # Errors
     /// [`LedgerError::Refused`] if the old key attested nothing, if the new one was used before, or
     /// by a ledger that keeps no such records, which is the answer unless an implementation gives
-    /// another; [`LedgerError::Conflict`] if the old key was replaced by another; a fault of the
-    /// store.
+    /// another; for the key of a log, which [`crate::log::LogLedger::replace_key`] is for;
+    /// [`LedgerError::Conflict`] if the old key was replaced by another; a fault of the store.
     fn rotate(&self, _rotation: &KeyRotation) -> Result<Placed, LedgerError> {
         Err(LedgerError::Refused { rule: "this ledger keeps no records of keys" })
     }

@@ -37,11 +37,19 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// Signs the checkpoint with the log's key, and gives the whole note.
     pub fn sign(&self, signer: &Signer) -> String {
+        self.sign_by([signer])
+    }
+
+    /// As [`Checkpoint::sign`], by several keys of the log, in their order.
+    pub(crate) fn sign_by<'a>(&self, signers: impl IntoIterator<Item = &'a Signer>) -> String {
         let text = self.text();
-        let key = VerifierKey { name: self.origin.clone(), key: signer.public() };
-        let signature = signer.sign(text.as_bytes()).to_vec();
-        let line = SignatureLine { name: self.origin.clone(), id: key.id(), signature };
-        Note { text, signatures: vec![line] }.to_string()
+        let line = |signer: &Signer| {
+            let key = VerifierKey { name: self.origin.clone(), key: signer.public() };
+            let signature = signer.sign(text.as_bytes()).to_vec();
+            SignatureLine { name: self.origin.clone(), id: key.id(), signature }
+        };
+        let signatures = signers.into_iter().map(line).collect();
+        Note { text, signatures }.to_string()
     }
 
     /// The three lines that are signed.
@@ -273,6 +281,18 @@ impl VerifierKey {
         } else {
             Err(untrusted(Untrusted::Signer))
         }
+    }
+}
+
+/// As [`VerifierKey::verify`], by the first of a log's keys that the note says signed it.
+pub(crate) fn verify_by_any(
+    keys: &[VerifierKey],
+    note: &Note,
+    place: &str,
+) -> Result<Checkpoint, LedgerError> {
+    match keys.iter().find(|key| key.line(note).is_some()) {
+        Some(key) => key.verify(note, place),
+        None => Err(LedgerError::Untrusted { place: place.to_owned(), fault: Untrusted::Signer }),
     }
 }
 

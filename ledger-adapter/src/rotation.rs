@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::charge::{KeyRole, KeyRotation};
 use crate::error::{LedgerError, Untrusted};
 use crate::keys::{PublicKey, Signer};
+use crate::note::VerifierKey;
 use crate::receipt::Trust;
 use crate::statement::{Envelope, STATEMENT_TYPE, Statement, Subject};
 
@@ -90,19 +91,58 @@ pub struct PlacedRotation {
 }
 
 impl Trust {
-    /// Follows a rotation: whoever trusts the old key trusts the new one, and trusts what the old
-    /// one attested before the rotation only. One of a key that is not trusted changes nothing.
+    /// Follows a rotation of a site's key: whoever trusts the old key trusts the new one, and
+    /// trusts what the old one attested before the rotation only. Of the log's key: whoever trusts
+    /// either trusts the new one, and what the old one signed up to the rotation. One of a key that
+    /// is not trusted changes nothing. Both keys vouch for each other, and nobody for the index:
+    /// take a rotation from whom you would take a key.
     ///
     /// # Errors
-    /// As [`Rotation::verify`].
+    /// As [`Rotation::verify`]; [`LedgerError::Malformed`] if the log's key here is none.
     pub fn follow(&mut self, placed: &PlacedRotation) -> Result<(), LedgerError> {
-        let Rotation { old, new, .. } = Rotation::verify(&placed.statement)?;
+        let rotation = Rotation::verify(&placed.statement)?;
+        let Rotation { role, old, new } = rotation;
+        if role == KeyRole::Log {
+            return self.follow_log(&rotation, placed.index.saturating_add(1));
+        }
         if self.keys.contains(&old) {
             if !self.keys.contains(&new) {
                 self.keys.push(new);
             }
             self.retired.insert(old.keyid(), placed.index);
         }
+        Ok(())
+    }
+
+    /// As [`Trust::follow`], of several in whatever order they are known.
+    ///
+    /// # Errors
+    /// As [`Trust::follow`].
+    pub fn follow_all(&mut self, placed: &[PlacedRotation]) -> Result<(), LedgerError> {
+        let mut ordered: Vec<_> = placed.iter().collect();
+        ordered.sort_by_key(|placed| placed.index);
+        // Forth from a key that was replaced since, and back to those before.
+        let (forth, back) = (ordered.iter(), ordered.iter().rev());
+        forth.chain(back).try_for_each(|placed| self.follow(placed))
+    }
+
+    /// `size` is that of the checkpoint which both keys signed.
+    fn follow_log(&mut self, rotation: &Rotation, size: u64) -> Result<(), LedgerError> {
+        let Some(current) = &self.log_vkey else { return Ok(()) };
+        let current: VerifierKey = current.parse()?;
+        let named = |key| VerifierKey::new(current.origin(), key).map(|key| key.to_string());
+        let (old, new) = (named(rotation.old)?, named(rotation.new)?);
+        let mut size = size;
+        if current.key() == rotation.old {
+            self.log_vkey = Some(new);
+        } else if let Some(later) = self.former_logs.get(&new) {
+            // No key vouches for more than it was believed itself.
+            size = size.min(*later);
+        } else if current.key() != rotation.new {
+            return Ok(());
+        }
+        let largest = self.former_logs.entry(old).or_insert(size);
+        *largest = size.min(*largest);
         Ok(())
     }
 }
@@ -153,6 +193,49 @@ mod tests {
         let mut other = Envelope::sign(&other, &old).unwrap();
         other.countersign(&new).unwrap();
         assert!(Rotation::verify(&other).is_err());
+    }
+
+    #[test]
+    fn trust_in_a_log_goes_on_to_its_new_keys_and_back_to_its_old_ones() {
+        let signers = [1, 2, 3].map(|seed| Signer::from_seed(&[seed; 32]));
+        let [first, second, third] = [0, 1, 2].map(|at: usize| {
+            VerifierKey::new("example.org/log", signers[at].public()).unwrap().to_string()
+        });
+        let placed = |index, old: usize, new: usize| PlacedRotation {
+            index,
+            statement: Rotation::sign(KeyRole::Log, &signers[old], &signers[new]).unwrap(),
+        };
+        let trusting = |vkey: &String| Trust { log_vkey: Some(vkey.clone()), ..Trust::default() };
+        let all = [(first.clone(), 5), (second.clone(), 9)].into();
+        for begun in [&first, &second, &third] {
+            for rotations in
+                [[placed(4, 0, 1), placed(8, 1, 2)], [placed(8, 1, 2), placed(4, 0, 1)]]
+            {
+                let mut trust = trusting(begun);
+                trust.follow_all(&rotations).unwrap();
+                assert_eq!((trust.log_vkey.as_ref(), &trust.former_logs), (Some(&third), &all));
+                assert!(trust.keys.is_empty() && trust.retired.is_empty());
+            }
+        }
+        // A thief of the first key moves nobody who knows what came after it.
+        let mut trust = trusting(&third);
+        trust.follow_all(&[placed(4, 0, 1), placed(8, 1, 2)]).unwrap();
+        let before = trust.clone();
+        let thief = Signer::from_seed(&[9; 32]);
+        let statement = Rotation::sign(KeyRole::Log, &signers[0], &thief).unwrap();
+        trust.follow_all(&[PlacedRotation { index: 7, statement }]).unwrap();
+        // Nor do larger sizes, sites' rotations, or trust in no log.
+        trust.follow(&placed(6, 0, 1)).unwrap();
+        assert_eq!(trust, before);
+        // Nor does one vouch for somebody else beyond where it ended itself.
+        let statement = Rotation::sign(KeyRole::Log, &thief, &signers[0]).unwrap();
+        trust.follow(&PlacedRotation { index: 100, statement }).unwrap();
+        let vkey = VerifierKey::new("example.org/log", thief.public()).unwrap().to_string();
+        assert_eq!(trust.former_logs.remove(&vkey), Some(5));
+        assert_eq!(trust, before);
+        let mut none = Trust::default();
+        none.follow_all(&[placed(4, 0, 1)]).unwrap();
+        assert_eq!(none, Trust::default());
     }
 
     #[test]

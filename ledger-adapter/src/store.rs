@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use crate::account::{State, Verdict};
 use crate::charge::{
     AccountEffect, Admission, Attestation, Balance, ChargeRequest, Charged, ExtractStatus,
-    Finality, KeyRotation, Opening, Outcome, Placed,
+    Finality, KeyRole, KeyRotation, Opening, Outcome, Placed,
 };
 use crate::digest::Digest;
 use crate::entry::Entry;
@@ -95,6 +95,11 @@ impl<S: Store> Ledger for S {
     }
 
     fn rotate(&self, rotation: &KeyRotation) -> Result<Placed, LedgerError> {
+        if rotation.role == KeyRole::Log {
+            // Whoever writes it must sign with both keys.
+            let rule = "only a log itself puts another key in the place of its own";
+            return Err(LedgerError::Refused { rule });
+        }
         record(self, Entry::Key(rotation.clone()))
     }
 

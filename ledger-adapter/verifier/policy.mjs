@@ -31,7 +31,12 @@ export async function readTrust(input) {
   }
   const log = await readLogPolicy(read.log_policy);
   if (log.logs.length === 0) throw new Malformed('the policy has no log');
-  return { log, keys, release, sites, retired };
+  const former = new Map(read.former_logs.map(({ key, size }) => [key, size]));
+  const hasLine = ({ key }) => log.logs.some(({ text }) => text === key);
+  if (former.size !== read.former_logs.length || !read.former_logs.every(hasLine)) {
+    throw new Malformed('a former key of a log has no line, or is there twice');
+  }
+  return { log, former, keys, release, sites, retired };
 }
 
 /** Reads the lines of a tlog-policy. */

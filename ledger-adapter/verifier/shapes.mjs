@@ -157,7 +157,7 @@ export const entry = struct({
     supersede: struct({ old: digest, new: struct(attestation) }),
     revoke: struct({ root: digest }),
     redact: struct({ query: digest }),
-    key: struct({ role: exactly('site'), old: digest, new: digest }),
+    key: struct({ role: exactly('site', 'log'), old: digest, new: digest }),
   }),
   version: u32,
 });
@@ -228,6 +228,7 @@ export const extract = statement(struct({
 export const trust = struct({
   version: u32,
   log_policy: list(text),
+  former_logs: optional(list(struct({ key: text, size: u64 })), []),
   sites: list(struct({
     name: text,
     keys: list(key),

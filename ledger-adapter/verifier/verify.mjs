@@ -103,6 +103,9 @@ async function checkCheckpoint(facts) {
   const read = await openCheckpoint(checkpoint, key);
   const { policy } = facts.trust;
   holds(!policy || await hasQuorum(policy.log, checkpoint), 'too few witnesses cosigned');
+  const largest = policy?.former.get(vkey);
+  holds(largest === undefined || read.size <= largest,
+    'the checkpoint is of a key after another took its place');
   facts.checkpoint = read;
   return `${key.name} signed a log of ${read.size} entries`;
 }

@@ -21,7 +21,7 @@ const path = (name) => fileURLToPath(new URL(`../vectors/${name}`, import.meta.u
 const read = (name) => readFile(path(name));
 const policy = await read('policy.json');
 const texts = new Map();
-for (const name of ['plain', 'redacted', 'wide']) {
+for (const name of ['former', 'plain', 'redacted', 'wide']) {
   texts.set(name, (await read(`${name}.receipt.json`)).toString());
 }
 
@@ -195,14 +195,16 @@ test('a policy is understood in full or not at all', async () => {
   assert.equal((await readTrust(policy)).keys.length, 4);
   const spoil = [
     (it) => { it.version = 2; }, (it) => { it.more = 1; }, (it) => { it.log_policy.pop(); },
-    (it) => { it.log_policy.push('quorum both'); }, (it) => { it.log_policy[5] = 'quorum east'; },
+    (it) => { it.log_policy.push('quorum both'); }, (it) => { it.log_policy[6] = 'quorum east'; },
     (it) => { it.log_policy.push(it.log_policy[1]); }, (it) => { it.log_policy.push('mirror x'); },
-    (it) => { it.log_policy[4] = 'group both 3 north south'; },
-    (it) => { it.log_policy[4] = 'group both 02 north south'; },
-    (it) => { it.log_policy[4] = 'group both any north north'; },
-    (it) => { it.log_policy[4] = 'group none any north'; },
-    (it) => { it.log_policy[5] = 'quorum both\nquorum both'; },
+    (it) => { it.log_policy[5] = 'group both 3 north south'; },
+    (it) => { it.log_policy[5] = 'group both 02 north south'; },
+    (it) => { it.log_policy[5] = 'group both any north north'; },
+    (it) => { it.log_policy[5] = 'group none any north'; },
+    (it) => { it.log_policy[6] = 'quorum both\nquorum both'; },
     (it) => { it.log_policy = it.log_policy.filter((line) => !line.startsWith('log')); },
+    (it) => { it.former_logs.push(it.former_logs[0]); }, (it) => { it.log_policy.splice(2, 1); },
+    (it) => { it.former_logs[0].size = -1; },
     (it) => { it.sites[1].name = 'city'; }, (it) => { it.sites[1].keys = it.release; },
     (it) => { it.sites[1].retired = it.sites[0].retired; },
     (it) => { it.sites[0].retired.push(it.sites[0].retired[0]); },
@@ -215,7 +217,7 @@ test('a policy is understood in full or not at all', async () => {
 });
 
 test('a quorum is as many of its members as it says', async () => {
-  const lines = JSON.parse(policy).log_policy.slice(1, 4);
+  const lines = JSON.parse(policy).log_policy.slice(1, 5);
   const note = JSON.parse(texts.get('plain')).log.checkpoint;
   const [text, signatures] = note.trimEnd().split('\n\n');
   const [log, north, south] = signatures.split('\n');

@@ -22,9 +22,10 @@ use crate::serve;
 /// Arguments of `graunt mirror`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Verifier key of the log to mirror
-    #[arg(long, value_name = "VKEY")]
-    log: VerifierKey,
+    /// Verifier key of the log to mirror; when another took its place, repeat it for both until the
+    /// copy is past that entry
+    #[arg(long, value_name = "VKEY", required = true)]
+    log: Vec<VerifierKey>,
     /// Where its files are: a directory, or an address such as http://host:7000/log
     #[arg(long, value_name = "PLACE")]
     from: String,

@@ -5,16 +5,20 @@
 //!                                 └────────redact──────┴──▶ redacted
 //! attest ──▶ active ──supersede──▶ superseded,  active ──revoke──▶ revoked
 //! key old ──▶ key new: what old attested stays active; new supersedes it, old attests no more
+//! log key old ──▶ log key new: under later entries only new signs
 //! ```
 //! [`State`] is a fold of entries: no clock, no randomness, no files, no floats. Whoever replays
 //! the same entries holds the same balances, so enforcement needs no trust in whoever wrote them.
 //! It does not know how final an entry is.
 
+mod log_keys;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use self::log_keys::LogKeys;
 use crate::charge::{
-    AccountEffect, Attestation, Balance, ChargeRequest, ExtractStatus, Finality, KeyRotation,
-    Opening, Outcome, Placed,
+    AccountEffect, Attestation, Balance, ChargeRequest, ExtractStatus, Finality, KeyRole,
+    KeyRotation, Opening, Outcome, Placed,
 };
 use crate::cost::Cost;
 use crate::digest::Digest;
@@ -44,6 +48,7 @@ pub struct State {
     holders: HashMap<Digest, Digest>,
     /// Keys that others took the place of: which, and by what entry.
     retired: HashMap<Digest, (Digest, u64)>,
+    log_keys: LogKeys,
 }
 
 impl State {
@@ -300,7 +305,10 @@ impl State {
     }
 
     fn admit_rotation(&self, rotation: &KeyRotation) -> Result<Verdict, LedgerError> {
-        let KeyRotation { role: _, old, new } = rotation;
+        let KeyRotation { role, old, new } = rotation;
+        if *role == KeyRole::Log {
+            return self.log_keys.admit(rotation);
+        }
         match self.retired.get(old) {
             Some((taken, index)) if taken == new => return Ok(Verdict::Repeated(*index)),
             Some(_) => return Err(LedgerError::Conflict { what: "key" }),
@@ -361,7 +369,10 @@ impl State {
                     self.active.remove(&(account, holder));
                 }
             }
-            Entry::Key(KeyRotation { old, new, .. }) => {
+            Entry::Key(rotation @ KeyRotation { role: KeyRole::Log, .. }) => {
+                self.log_keys.add(rotation, index);
+            }
+            Entry::Key(KeyRotation { role: KeyRole::Site, old, new }) => {
                 self.holders.insert(*new, self.holder(*old));
                 self.retired.insert(*old, (*new, index));
             }

@@ -53,9 +53,13 @@ pub(super) fn call(entry: &Entry) -> Vec<u8> {
         }
         Entry::Revoke { root } => contract::revokeCall { root: word(*root) }.abi_encode(),
         Entry::Redact { query } => contract::redactCall { query: word(*query) }.abi_encode(),
-        Entry::Key(KeyRotation { role: KeyRole::Site, old, new }) => {
+        Entry::Key(KeyRotation { role, old, new }) => {
             let (old, key) = (word(*old), word(*new));
-            contract::rotateCall { role: SITE, old, key }.abi_encode()
+            let role = match role {
+                KeyRole::Site => SITE,
+                KeyRole::Log => LOG,
+            };
+            contract::rotateCall { role, old, key }.abi_encode()
         }
     }
 }
@@ -320,6 +324,9 @@ fn malformed(what: &'static str, error: &alloy_sol_types::Error) -> LedgerError 
 
 /// What [`KeyRole::Site`] is in a call.
 const SITE: u8 = 0;
+
+/// What [`KeyRole::Log`] would be: a chain has no such key, and [`super::ledger`] refuses it.
+const LOG: u8 = 1;
 
 /// The contract's `Rule`, in its order and in the words of [`crate::account`].
 const RULES: [&str; 17] = [

@@ -22,8 +22,8 @@ use crate::chain::queue::{Queue, Waiting};
 use crate::chain::rpc::Rpc;
 use crate::chain::transaction::Sealed;
 use crate::charge::{
-    Admission, Attestation, Balance, ChargeRequest, Charged, ExtractStatus, Finality, KeyRotation,
-    Opening, Outcome, Placed,
+    Admission, Attestation, Balance, ChargeRequest, Charged, ExtractStatus, Finality, KeyRole,
+    KeyRotation, Opening, Outcome, Placed,
 };
 use crate::digest::Digest;
 use crate::entry::Entry;
@@ -396,6 +396,9 @@ impl Ledger for ChainLedger {
     }
 
     fn rotate(&self, rotation: &KeyRotation) -> Result<Placed, LedgerError> {
+        if rotation.role == KeyRole::Log {
+            return Err(LedgerError::Refused { rule: "a chain is signed by no key of its own" });
+        }
         self.record(&Entry::Key(rotation.clone()))
     }
 

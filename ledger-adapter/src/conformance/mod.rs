@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use self::random::Histories;
 use crate::charge::{
-    Admission, Attestation, ChargeRequest, ExtractStatus, Finality, Opening, Outcome, Placed,
+    Admission, Attestation, ChargeRequest, ExtractStatus, Finality, KeyRole, KeyRotation, Opening,
+    Outcome, Placed,
 };
 use crate::cost::{Cost, Delta, Rho};
 use crate::digest::Digest;
@@ -113,6 +114,10 @@ fn extracts_come_and_go(ledger: &dyn Ledger) {
     let active = ledger.status(digest(b'x', 0)).unwrap();
     assert!(matches!(active, ExtractStatus::Active(Placed { index: 1, .. }, 9)));
     assert!(ledger.attest(&extract(0, 0)).unwrap().repeated);
+    // A log's own key is not replaced by whoever only records.
+    let (old, new) = (digest(b'k', 0), digest(b'k', 9));
+    let refused = ledger.rotate(&KeyRotation { role: KeyRole::Log, old, new });
+    assert!(matches!(refused, Err(LedgerError::Refused { .. })));
     assert!(matches!(ledger.attest(&extract(1, 0)), Err(LedgerError::Conflict { .. })));
     ledger.supersede(digest(b'x', 0), &extract(1, 0)).unwrap();
     let status = ledger.status(digest(b'x', 0)).unwrap();

@@ -1,4 +1,5 @@
-//! How a site's key is replaced in the directory of keys, in steps that a crash may part.
+//! How the key of a site, or of the log, is replaced in the directory of keys, in steps that a
+//! crash may part.
 //!
 //! ```text
 //! site-x.next.pem   begun: the new key is drawn; nothing signs for the site until it is finished
@@ -7,8 +8,9 @@
 //! site-x.pub        the new public half
 //! site-x.pem        the new key, renamed over the old one, which is gone then: finished
 //! ```
-//! Every step may be repeated; whoever begins again while there is a `next` goes on where it
-//! stopped.
+//! The log's key is `log` instead of `site-x`, and has no public half here; see
+//! [`crate::log::LogLedger::replace_key`]. Every step may be repeated; whoever begins again while
+//! there is a `next` goes on where it stopped.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,12 +24,14 @@ use crate::receipt::policy::{RetiredKey, SiteKeys};
 use crate::rotation::{PlacedRotation, Rotation};
 use crate::statement::Envelope;
 
-/// A rotation of a site's key that was begun.
+/// A rotation of a key that was begun.
 #[derive(Debug)]
-#[must_use = "the site signs nothing until it is finished"]
+#[must_use = "the key signs nothing until it is finished"]
 pub struct Rotating {
     ring: Keyring,
-    site: String,
+    /// Which key: how the names of its files begin.
+    name: String,
+    signers: (Signer, Signer),
     rotation: Rotation,
     statement: Envelope,
 }
@@ -42,11 +46,24 @@ impl Keyring {
     /// [`LedgerError::Store`].
     pub fn begin_rotation(&self, site: &str) -> Result<Rotating, LedgerError> {
         check_id(site)?;
-        let old = Signer::load(&self.file(site, "pem"))?;
-        let new = Signer::load_or_create(&self.file(site, "next.pem"))?;
-        let statement = Rotation::sign(KeyRole::Site, &old, &new)?;
+        self.begin(KeyRole::Site, format!("site-{site}"))
+    }
+
+    /// As [`Keyring::begin_rotation`], of the log's own key. Let the log put [`Rotating::signers`]
+    /// in each other's place next, then [`Rotating::finish`].
+    ///
+    /// # Errors
+    /// As [`Keyring::begin_rotation`].
+    pub fn begin_log_rotation(&self) -> Result<Rotating, LedgerError> {
+        self.begin(KeyRole::Log, LOG.to_owned())
+    }
+
+    fn begin(&self, role: KeyRole, name: String) -> Result<Rotating, LedgerError> {
+        let old = Signer::load(&self.file(&name, "pem"))?;
+        let new = Signer::load_or_create(&self.file(&name, "next.pem"))?;
+        let statement = Rotation::sign(role, &old, &new)?;
         let rotation = Rotation::verify(&statement)?;
-        Ok(Rotating { ring: self.clone(), site: site.to_owned(), rotation, statement })
+        Ok(Rotating { ring: self.clone(), name, signers: (old, new), rotation, statement })
     }
 
     /// All rotations that were finished here, in the order of the ledger.
@@ -89,13 +106,18 @@ impl Keyring {
         Ok(sites.into_values().collect())
     }
 
-    /// Whether a rotation of a site's key was begun and not finished.
-    pub(super) fn is_rotating(&self, site: &str) -> bool {
-        self.file(site, "next.pem").exists()
+    /// Fails if a rotation of a key was begun and not finished.
+    pub(super) fn check_settled(&self, name: &str) -> Result<(), LedgerError> {
+        let rule = match name {
+            LOG => "a rotation of the log's key that was begun is finished first",
+            _ => "a rotation that was begun is finished first",
+        };
+        let is_rotating = self.file(name, "next.pem").exists();
+        if is_rotating { Err(LedgerError::Refused { rule }) } else { Ok(()) }
     }
 
-    fn file(&self, site: &str, end: &str) -> PathBuf {
-        self.directory.join(format!("site-{site}.{end}"))
+    fn file(&self, name: &str, end: &str) -> PathBuf {
+        self.directory.join(format!("{name}.{end}"))
     }
 }
 
@@ -105,10 +127,15 @@ impl Rotating {
         &self.rotation
     }
 
+    /// The key that is retired, and the one that takes its place.
+    pub const fn signers(&self) -> &(Signer, Signer) {
+        &self.signers
+    }
+
     /// Where the statement is kept.
     pub fn path(&self) -> PathBuf {
         let old = self.rotation.old.keyid().to_string();
-        self.ring.file(&self.site, &format!("{}.{ROTATION}", old.get(..16).unwrap_or(&old)))
+        self.ring.file(&self.name, &format!("{}.{ROTATION}", old.get(..16).unwrap_or(&old)))
     }
 
     /// Gives up a rotation that the ledger refused: the new key is destroyed.
@@ -116,7 +143,7 @@ impl Rotating {
     /// # Errors
     /// [`LedgerError::Store`].
     pub fn abandon(self) -> Result<(), LedgerError> {
-        let next = self.ring.file(&self.site, "next.pem");
+        let next = self.ring.file(&self.name, "next.pem");
         fs::remove_file(&next).map_err(durable::failed(&next, "remove"))?;
         durable::sync_directory_of(&next)
     }
@@ -127,18 +154,20 @@ impl Rotating {
     /// [`LedgerError::Store`]; begin again to go on.
     pub fn finish(self, index: u64) -> Result<PlacedRotation, LedgerError> {
         let path = self.path();
-        let Self { ring, site, rotation, statement } = self;
+        let Self { ring, name, rotation, statement, .. } = self;
         let placed = PlacedRotation { index, statement };
         let mut record = serde_json::to_vec_pretty(&placed)
             .map_err(|error| malformed("key rotation", error.to_string()))?;
         record.push(b'\n');
         durable::replace(&path, &record, durable::PUBLIC)?;
-        let line = |key| format!("{key}\n").into_bytes();
-        let old = rotation.old.keyid().to_string();
-        let kept = ring.file(&site, &format!("{}.pub", old.get(..16).unwrap_or(&old)));
-        durable::replace(&kept, &line(rotation.old), durable::PUBLIC)?;
-        durable::replace(&ring.file(&site, "pub"), &line(rotation.new), durable::PUBLIC)?;
-        let (next, pem) = (ring.file(&site, "next.pem"), ring.file(&site, "pem"));
+        if rotation.role == KeyRole::Site {
+            let line = |key| format!("{key}\n").into_bytes();
+            let old = rotation.old.keyid().to_string();
+            let kept = ring.file(&name, &format!("{}.pub", old.get(..16).unwrap_or(&old)));
+            durable::replace(&kept, &line(rotation.old), durable::PUBLIC)?;
+            durable::replace(&ring.file(&name, "pub"), &line(rotation.new), durable::PUBLIC)?;
+        }
+        let (next, pem) = (ring.file(&name, "next.pem"), ring.file(&name, "pem"));
         fs::rename(&next, &pem).map_err(durable::failed(&pem, "rename"))?;
         durable::sync_directory_of(&pem)?;
         Ok(placed)
@@ -147,6 +176,9 @@ impl Rotating {
 
 /// How the names of files with rotations end.
 const ROTATION: &str = "rotation.json";
+
+/// How the name of the log's key begins.
+const LOG: &str = "log";
 
 #[cfg(test)]
 mod tests {
@@ -194,6 +226,35 @@ mod tests {
     }
 
     #[test]
+    fn the_log_has_one_private_key_before_and_after() {
+        let directory = tempfile::tempdir().unwrap();
+        let ring = Keyring::open(directory.path()).unwrap();
+        assert!(ring.begin_log_rotation().is_err(), "there is no key yet");
+        let old = ring.log_signer().unwrap().public();
+        let begun = ring.begin_log_rotation().unwrap();
+        let rotation = *begun.rotation();
+        assert_eq!((rotation.role, rotation.old), (KeyRole::Log, old));
+        let (retired, next) = begun.signers();
+        assert_eq!((retired.public(), next.public()), (old, rotation.new));
+        drop(begun);
+        // Nothing opens the log meanwhile; begun again, it is the same.
+        assert!(matches!(ring.log_signer(), Err(LedgerError::Refused { .. })));
+        let begun = ring.begin_log_rotation().unwrap();
+        assert_eq!(*begun.rotation(), rotation);
+        let path = begun.path();
+        let placed = begun.finish(6).unwrap();
+        assert_eq!(ring.log_signer().unwrap().public(), rotation.new);
+        assert_eq!(ring.rotations().unwrap(), [placed]);
+        let name = format!("log.{}.rotation.json", &old.keyid().to_string()[..16]);
+        assert_eq!(path, directory.path().join(&name));
+        let mut names: Vec<_> = fs::read_dir(directory.path()).unwrap().collect();
+        names.sort_by_key(|entry| entry.as_ref().unwrap().path());
+        let names: Vec<_> = names.into_iter().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, [name.as_str(), "log.pem"], "the log's keys sign no statements");
+        assert!(ring.trusted().unwrap().is_empty() && ring.sites().unwrap().is_empty());
+    }
+
+    #[test]
     fn a_rotation_that_is_given_up_leaves_the_key_as_it_was() {
         let directory = tempfile::tempdir().unwrap();
         let ring = Keyring::open(directory.path()).unwrap();
@@ -214,13 +275,13 @@ mod tests {
             let rotation = *begun.rotation();
             if steps == 3 {
                 let line = format!("{}\n", rotation.new).into_bytes();
-                let path = ring.file("north", "pub");
+                let path = ring.file("site-north", "pub");
                 durable::replace(&path, &line, durable::PUBLIC).unwrap();
             }
             if steps >= 2 {
                 let line = format!("{old}\n").into_bytes();
                 let end = format!("{}.pub", &old.keyid().to_string()[..16]);
-                durable::replace(&ring.file("north", &end), &line, durable::PUBLIC).unwrap();
+                durable::replace(&ring.file("site-north", &end), &line, durable::PUBLIC).unwrap();
             }
             drop(begun);
             assert!(ring.site_signer("north").is_err());

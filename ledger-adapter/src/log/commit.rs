@@ -17,8 +17,8 @@ use crate::disk::{Disk, DiskFile};
 use crate::durable;
 use crate::entry::Entry;
 use crate::error::{LedgerError, Untrusted};
-use crate::keys::Signer;
 use crate::log::Watch;
+use crate::log::keys::{Keys, Signers};
 use crate::log::replica::{Replica, Tail};
 use crate::log::wal::{self, Ending, Wal};
 use crate::log::witness::{self, Witness};
@@ -26,6 +26,7 @@ use crate::note::{Checkpoint, VerifierKey};
 use crate::proof::{LogProof, past_the_end};
 use crate::store::Decided;
 use crate::tiles;
+use crate::tiles::writer::Writer;
 use crate::tree::{Tree, leaf_hash};
 use crate::witnessing::Cosigners;
 
@@ -34,8 +35,7 @@ use crate::witnessing::Cosigners;
 pub(super) struct Core {
     disk: Arc<dyn Disk>,
     directory: PathBuf,
-    signer: Signer,
-    key: VerifierKey,
+    keys: Keys,
     witness: Option<Witness>,
     cosigners: Option<Cosigners>,
     tiles: Option<PathBuf>,
@@ -56,10 +56,10 @@ impl Core {
         disk: Arc<dyn Disk>,
         directory: &Path,
         origin: &str,
-        signer: Signer,
+        signers: impl Into<Signers>,
         watch: Watch,
     ) -> Result<Self, LedgerError> {
-        let key = VerifierKey::new(origin, signer.public())?;
+        let keys = Keys::new(origin, signers.into())?;
         disk.create_directories(directory)?;
         let lock = Self::lock_of(disk.as_ref(), directory)?;
         lock.lock().map_err(durable::failed(directory, "lock"))?;
@@ -71,20 +71,21 @@ impl Core {
         // A log that was here before is not begun again: what it had spent is spent.
         let checkpoint_path = directory.join(CHECKPOINT);
         if let Some(signed) =
-            read_checkpoint(disk.as_ref(), &checkpoint_path, &key)?.map(|(signed, _)| signed)
+            read_checkpoint(disk.as_ref(), &checkpoint_path, &keys)?.map(|(signed, _)| signed)
             && signed.size > 0
         {
             let fault = Untrusted::Truncated { signed: signed.size, found: 0 };
             return Err(untrusted(&wal_path, fault));
         }
         if let Some(path) = &watch.file {
-            Witness::new(Arc::clone(&disk), path.clone(), key.clone()).refuse_shorter(0)?;
+            Witness::new(Arc::clone(&disk), path.clone(), keys.known()).refuse_shorter(0)?;
         }
         let replica = Replica::new();
         let root = replica.tree.root();
-        let note = Checkpoint { origin: origin.to_owned(), size: 0, root }.sign(&signer);
+        let checkpoint = Checkpoint { origin: origin.to_owned(), size: 0, root };
+        let note = keys.sign(&checkpoint, &replica.state)?;
         if let Some(cosigners) = &watch.cosigners {
-            cosigners.gather(&note, &key, &replica.tree)?;
+            cosigners.gather(&note, keys.own(), &replica.tree)?;
         }
         let temporary = durable::beside(&checkpoint_path, ".tmp");
         disk.replace_through(&temporary, &checkpoint_path, note.as_bytes(), durable::PUBLIC)?;
@@ -93,41 +94,36 @@ impl Core {
             return Err(exists);
         }
         drop(lock);
-        Self::open(disk, directory, signer, watch)
+        Self::open(disk, directory, keys.signers().clone(), watch)
     }
 
     /// Opens a directory, and recovers what a crash left.
     pub(super) fn open(
         disk: Arc<dyn Disk>,
         directory: &Path,
-        signer: Signer,
+        signers: impl Into<Signers>,
         watch: Watch,
     ) -> Result<Self, LedgerError> {
+        let signers = signers.into();
         let checkpoint_path = directory.join(CHECKPOINT);
-        let (note, key) = match disk.read(&checkpoint_path)? {
-            Some(bytes) => {
-                let note = as_text(bytes)?;
-                let origin = note.lines().next().unwrap_or_default();
-                let key = VerifierKey::new(origin, signer.public())?;
-                (Some(note), Some(key))
-            }
-            None => (None, None),
-        };
-        if let (Some(note), Some(key)) = (&note, &key) {
-            key.open(note, &checkpoint_path.display().to_string())?;
+        let mut keys = None;
+        if let Some(bytes) = disk.read(&checkpoint_path)? {
+            let note = as_text(bytes)?;
+            let named = named_keys(&note, &signers)?;
+            named.open(&note, &checkpoint_path.display().to_string())?;
+            keys = Some(named);
         }
         let wal_path = directory.join(WAL);
-        let (Some(key), true) = (key, disk.exists(&wal_path)?) else {
-            return Err(gone(disk.as_ref(), directory, &signer, watch.file.as_deref())?);
+        let (Some(keys), true) = (keys, disk.exists(&wal_path)?) else {
+            return Err(gone(disk.as_ref(), directory, &signers, watch.file.as_deref())?);
         };
-        let of = |path| Witness::new(Arc::clone(&disk), path, key.clone());
+        let of = |path| Witness::new(Arc::clone(&disk), path, keys.known());
         let mut core = Self {
             directory: directory.to_owned(),
             witness: watch.file.map(of),
             cosigners: watch.cosigners,
             tiles: watch.tiles,
-            signer,
-            key: key.clone(),
+            keys,
             lock: Self::lock_of(disk.as_ref(), directory)?,
             wal: Wal::open(Arc::clone(&disk), &wal_path)?,
             disk: Arc::clone(&disk),
@@ -142,7 +138,42 @@ impl Core {
 
     /// The log's key.
     pub(super) const fn key(&self) -> &VerifierKey {
-        &self.key
+        self.keys.own()
+    }
+
+    /// Puts the next key in the place of the log's own, unless it is there already; gives the
+    /// index of the entry. Every step may be repeated.
+    pub(super) fn rotate(&mut self) -> Result<u64, LedgerError> {
+        let rotation = self.keys.rotation().ok_or(LedgerError::Poisoned)?;
+        self.locked(|core| {
+            if core.replica.state.log_key() != Some(rotation.new) {
+                let note = core.head.as_ref().map_or("", |(_, note)| note);
+                core.keys.own().open(note, &core.directory.display().to_string())?;
+            }
+            let mut decided = core.decide(&[Entry::Key(rotation)])?;
+            let decided = decided.pop().ok_or(LedgerError::Poisoned)??;
+            if decided.repeated && decided.index + 1 == core.replica.state.count() {
+                // What both signed may be in memory only: if it were lost, the new key alone could
+                // not sign it once more.
+                core.sign()?;
+            }
+            core.export_rotated()?;
+            Ok(decided.index)
+        })
+    }
+
+    /// Lets an export that nobody cosigns follow: later the old key is not known any more.
+    fn export_rotated(&self) -> Result<(), LedgerError> {
+        let (Some(to), None, Some((head, note))) = (&self.tiles, &self.cosigners, &self.head)
+        else {
+            return Ok(());
+        };
+        self.export(to)?.finish(note, head.size).map(drop)
+    }
+
+    fn export(&self, to: &Path) -> Result<Writer, LedgerError> {
+        let read = |range: Range<u64>| range.map(|index| self.entry(index)).collect();
+        tiles::write_new(to, self.keys.known(), &self.replica.tree, read)
     }
 
     /// Decides about entries in order and records those that are new and allowed, all at once.
@@ -180,7 +211,7 @@ impl Core {
             let entries = indices.iter().map(|index| Ok((*index, core.entry(*index)?)));
             let entries = entries.collect::<Result<_, LedgerError>>()?;
             let note = core.head.as_ref().map(|(_, note)| note.clone()).unwrap_or_default();
-            LogProof::of(&core.replica.tree, note, &core.key, entries)
+            LogProof::of(&core.replica.tree, note, core.keys.own(), entries)
         })
     }
 
@@ -195,7 +226,7 @@ impl Core {
 
     /// Shows the log as it is to a witness that has seen nothing of it yet.
     pub(super) fn add_witness(&mut self, path: PathBuf) -> Result<(), LedgerError> {
-        let witness = Witness::new(Arc::clone(&self.disk), path, self.key.clone());
+        let witness = Witness::new(Arc::clone(&self.disk), path, self.keys.known());
         self.locked(|core| match &core.head {
             Some((_, note)) => witness.begin(note, &core.replica.tree),
             None => Err(untrusted(&core.directory, Untrusted::Missing)),
@@ -248,11 +279,12 @@ impl Core {
         let tail = self.replica.extend(&self.wal)?;
         let path = self.directory.join(CHECKPOINT);
         let disk = self.disk.as_ref();
-        let Some((signed, note)) = read_checkpoint(disk, &path, &self.key)? else {
+        let Some((signed, note)) = read_checkpoint(disk, &path, &self.keys)? else {
             let witness = self.witness.as_ref().map(Witness::path);
-            return Err(gone(disk, &self.directory, &self.signer, witness)?);
+            return Err(gone(disk, &self.directory, self.keys.signers(), witness)?);
         };
         self.verify(&signed, tail)?;
+        self.keys.check(&self.replica.state)?;
         if tail.ending != Ending::Whole {
             self.wal.truncate(self.replica.end)?;
         }
@@ -339,9 +371,9 @@ impl Core {
     /// Signs a checkpoint of everything, puts it on disk, and shows it to the witness.
     fn sign(&mut self) -> Result<(), LedgerError> {
         let tree = &self.replica.tree;
-        let origin = self.key.origin().to_owned();
+        let origin = self.keys.own().origin().to_owned();
         let checkpoint = Checkpoint { origin, size: tree.len(), root: tree.root() };
-        let note = checkpoint.sign(&self.signer);
+        let note = self.keys.sign(&checkpoint, &self.replica.state)?;
         let path = self.directory.join(CHECKPOINT);
         let temporary = durable::beside(&path, ".tmp");
         self.disk.replace_through(&temporary, &path, note.as_bytes(), durable::PUBLIC)?;
@@ -355,17 +387,15 @@ impl Core {
         self.witness.as_ref().map_or(Ok(()), |witness| witness.advance(note, tree))?;
         let Some(cosigners) = &self.cosigners else { return Ok(note.to_owned()) };
         let path = self.directory.join(COSIGNED);
+        let key = self.keys.listed(note, cosigners.policy())?;
         // Opened anew, a log asks: its directory may be an older copy, with all that was gathered.
         if self.head.is_some()
-            && let Some(kept) =
-                witness::kept(self.disk.as_ref(), &path, note, cosigners, &self.key)?
+            && let Some(kept) = witness::kept(self.disk.as_ref(), &path, note, cosigners, key)?
         {
             return Ok(kept);
         }
-        let read = |range: Range<u64>| range.map(|index| self.entry(index)).collect();
-        let export = |to: &PathBuf| tiles::write_new(to, &self.key, tree, read);
-        let exported = self.tiles.as_ref().map(export).transpose()?;
-        let cosigned = cosigners.gather(note, &self.key, tree)?;
+        let exported = self.tiles.as_ref().map(|to| self.export(to)).transpose()?;
+        let cosigned = cosigners.gather(note, key, tree)?;
         let temporary = durable::beside(&path, ".tmp");
         self.disk.replace_through(&temporary, &path, cosigned.as_bytes(), durable::PUBLIC)?;
         exported.map_or(Ok(0), |tiles| tiles.finish(&cosigned, tree.len()))?;
@@ -393,27 +423,32 @@ impl Core {
 fn read_checkpoint(
     disk: &dyn Disk,
     path: &Path,
-    key: &VerifierKey,
+    keys: &Keys,
 ) -> Result<Option<(Checkpoint, String)>, LedgerError> {
     let Some(bytes) = disk.read(path)? else { return Ok(None) };
     let note = as_text(bytes)?;
-    let checkpoint = key.open(&note, &path.display().to_string())?;
+    let checkpoint = keys.open(&note, &path.display().to_string())?;
     Ok(Some((checkpoint, note)))
+}
+
+/// The keys, under the origin that a note begins with.
+fn named_keys(note: &str, signers: &Signers) -> Result<Keys, LedgerError> {
+    Keys::new(note.lines().next().unwrap_or_default(), signers.clone())
 }
 
 /// The error for a log without its files: rolled back if the witness has seen it, or missing.
 fn gone(
     disk: &dyn Disk,
     directory: &Path,
-    signer: &Signer,
+    signers: &Signers,
     witness: Option<&Path>,
 ) -> Result<LedgerError, LedgerError> {
     let missing = untrusted(directory, Untrusted::Missing);
     let Some(path) = witness else { return Ok(missing) };
     let Some(bytes) = disk.read(path)? else { return Ok(missing) };
     let note = as_text(bytes)?;
-    let key = VerifierKey::new(note.lines().next().unwrap_or_default(), signer.public())?;
-    let seen = key.open(&note, &path.display().to_string())?.size;
+    let keys = named_keys(&note, signers)?;
+    let seen = keys.open(&note, &path.display().to_string())?.size;
     Ok(untrusted(directory, Untrusted::RolledBack { seen, found: 0 }))
 }
 

@@ -11,12 +11,15 @@
 //! If they have not, the record stands and counts as spent, and every call fails until they have.
 //! Several processes may share the directory of a local file system.
 //!
+//! Another key may take the place of its own, see [`LogLedger::replace_key`]; entries say which.
+//!
 //! What it detects: every changed, missing or reordered entry below the signed checkpoint, and any
 //! entry that breaks the rules. What it cannot: that the whole directory was replaced by an older
 //! copy, unless a witness elsewhere remembers more ([`Finality::Local`] against
 //! [`Finality::Witnessed`]); and nothing at all if all witnesses and the log are restored together.
 
 mod commit;
+mod keys;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod recovered;
 mod replica;
@@ -32,6 +35,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
 use self::commit::Core;
+use self::keys::Signers;
 use crate::account::State;
 use crate::charge::Finality;
 use crate::disk::{Disk, System};
@@ -107,6 +111,7 @@ impl LogLedger {
     /// [`LogLedger::add_witness`]. Witnesses that cosign are asked about the log as it is.
     ///
     /// # Errors
+    /// [`LedgerError::Refused`] if another key took the place of this one;
     /// [`LedgerError::Untrusted`] with one of `Missing`, `Truncated`, `Edited`, `Rule`,
     /// `RolledBack`, `Forked`, `Signer`, `Signature`; [`LedgerError::Malformed`] for a checkpoint
     /// that is none; [`LedgerError::Unwitnessed`], [`LedgerError::Store`].
@@ -130,6 +135,23 @@ impl LogLedger {
         witness: PathBuf,
     ) -> Result<(), LedgerError> {
         Core::open(Arc::new(System), directory, signer, Watch::default())?.add_witness(witness)
+    }
+
+    /// Puts a new key in the place of the log's own, and gives the index of the entry that says so.
+    /// The checkpoint under it is signed by both; from then on the old key opens the log no more,
+    /// and signs nothing. If it fails, or is interrupted, ask again with the same keys; what is
+    /// done is not done twice. Give it every witness and export that the log has.
+    ///
+    /// # Errors
+    /// [`LedgerError::Refused`] if the old key was replaced by another, or the new one was the
+    /// log's once; as [`LogLedger::open`].
+    pub fn replace_key(
+        directory: &Path,
+        old: Signer,
+        new: Signer,
+        watch: impl Into<Watch>,
+    ) -> Result<u64, LedgerError> {
+        Self::replace_key_on(Arc::new(System), directory, old, new, watch)
     }
 
     /// Reads everything again and verifies it: entries against root, rules, signature, witness.
@@ -204,6 +226,18 @@ impl LogLedger {
         let watch = watch.into();
         let finality = watch.finality();
         Self::start(Core::open(disk, directory, signer, watch)?, finality)
+    }
+
+    /// As [`LogLedger::replace_key`], on another file system.
+    pub(crate) fn replace_key_on(
+        disk: Arc<dyn Disk>,
+        directory: &Path,
+        old: Signer,
+        new: Signer,
+        watch: impl Into<Watch>,
+    ) -> Result<u64, LedgerError> {
+        let signers = Signers { own: old, next: Some(new) };
+        Core::open(disk, directory, signers, watch.into())?.rotate()
     }
 
     fn start(core: Core, finality: Finality) -> Result<Self, LedgerError> {

@@ -1,6 +1,7 @@
 //! The log against crashes, tampering, rollback, and other processes.
 
 mod cosigned;
+mod rotated;
 
 use std::fs;
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::disk::Disk;
 use crate::durable;
 use crate::error::{LedgerError, Untrusted};
-use crate::note::{Checkpoint, Note, VerifierKey};
+use crate::note::{Checkpoint, Note, VerifierKey, verify_by_any};
 use crate::tree::{Tree, verify_consistency};
 use crate::witnessing::Cosigners;
 
@@ -24,12 +24,13 @@ use crate::witnessing::Cosigners;
 pub(super) struct Witness {
     disk: Arc<dyn Disk>,
     path: PathBuf,
-    key: VerifierKey,
+    keys: Vec<VerifierKey>,
 }
 
 impl Witness {
-    pub(super) fn new(disk: Arc<dyn Disk>, path: PathBuf, key: VerifierKey) -> Self {
-        Self { disk, path, key }
+    /// The witness of a log with these keys: one, or two while one takes the other's place.
+    pub(super) fn new(disk: Arc<dyn Disk>, path: PathBuf, keys: &[VerifierKey]) -> Self {
+        Self { disk, path, keys: keys.to_vec() }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -43,7 +44,11 @@ impl Witness {
             what: "checkpoint",
             detail: "the witness holds no text".to_owned(),
         })?;
-        self.key.open(&note, &self.path.display().to_string()).map(Some)
+        self.read(&note).map(Some)
+    }
+
+    fn read(&self, note: &str) -> Result<Checkpoint, LedgerError> {
+        verify_by_any(&self.keys, &Note::parse(note)?, &self.path.display().to_string())
     }
 
     /// Fails if the witness has seen more than `found` entries.
@@ -82,8 +87,7 @@ impl Witness {
         let lock = self.disk.lock_file(&lock_path)?;
         // Closing the file at the end of this call unlocks it.
         lock.lock().map_err(durable::failed(&lock_path, "lock"))?;
-        let place = self.path.display().to_string();
-        let new = self.key.open(note, &place)?;
+        let new = self.read(note)?;
         if let Some(old) = self.last()? {
             if old.size > new.size {
                 let fault = Untrusted::RolledBack { seen: old.size, found: new.size };
@@ -94,7 +98,9 @@ impl Witness {
             if !verify_consistency(old.size, new.size, &path, &old.root, &new.root) {
                 return Err(self.untrusted(Untrusted::Forked));
             }
-            if old.size == new.size {
+            // While the key of the log is replaced, what is here may be in memory only, and later
+            // the old key is not there to write it once more.
+            if old.size == new.size && self.keys.len() == 1 {
                 return Ok(());
             }
         } else if new.size > 0 && !may_begin {

@@ -24,7 +24,7 @@ use crate::account::State;
 use crate::cosignature::Cosigner;
 use crate::durable;
 use crate::error::{LedgerError, Untrusted};
-use crate::note::{Checkpoint, NOTE_BYTES_MAX, Note, SignatureLine, VerifierKey};
+use crate::note::{Checkpoint, NOTE_BYTES_MAX, Note, SignatureLine, VerifierKey, verify_by_any};
 use crate::tiles::Tile;
 use crate::tiles::source::Source;
 use crate::tiles::writer::{Writer, make_directories};
@@ -34,12 +34,15 @@ use crate::witnessing::server::{believed, continues};
 
 /// A mirror of one log, in a directory of its own.
 ///
+/// It may be given two keys of the log, the old and the new, for as long as its copy is signed by
+/// the old one: the entries say up to where that may sign.
+///
 /// One process at a time keeps it. As a witness, it believes anew if it loses its directory: the
 /// rules are then checked from the first entry on, but what it saw of the log before is forgotten.
 #[derive(Debug)]
 pub struct Mirror {
     directory: PathBuf,
-    key: VerifierKey,
+    keys: Vec<VerifierKey>,
     cosigner: Cosigner,
     replay: Replay,
     /// What was cosigned last, and the note as it lies in the directory.
@@ -53,19 +56,26 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// Opens a mirror of the log with this key, and makes its directory if it is not there; reads
+    /// Opens a mirror of the log with these keys, and makes its directory if it is not there; reads
     /// and verifies all of its copy.
     ///
     /// # Errors
-    /// [`LedgerError::Refused`] if another process keeps it, or if its key is the log's;
+    /// [`LedgerError::Refused`] if another process keeps it, or if its key is the log's, or the
+    /// log has no key or two names;
     /// [`LedgerError::Untrusted`] if the copy is not what this mirror cosigned,
     /// [`LedgerError::Store`].
     pub fn open(
         directory: &Path,
-        key: VerifierKey,
+        keys: Vec<VerifierKey>,
         cosigner: Cosigner,
     ) -> Result<Self, LedgerError> {
-        if cosigner.key().key() == key.key() {
+        let Some(first) = keys.first() else {
+            return Err(LedgerError::Refused { rule: "a mirror is given a key of its log" });
+        };
+        if keys.iter().any(|key| key.origin() != first.origin()) {
+            return Err(LedgerError::Refused { rule: "a mirror is of one log" });
+        }
+        if keys.iter().any(|key| cosigner.key().key() == key.key()) {
             return Err(LedgerError::Refused { rule: "a mirror has another key than its log" });
         }
         make_directories(directory)?;
@@ -82,7 +92,7 @@ impl Mirror {
         }
         let mut mirror = Self {
             directory: directory.to_owned(),
-            key,
+            keys,
             cosigner,
             replay: Replay::default(),
             last: None,
@@ -117,7 +127,7 @@ impl Mirror {
     pub fn update(&mut self, source: &Source, time: u64) -> Result<Note, LedgerError> {
         let note = Note::parse(&source.checkpoint()?)?;
         self.guarded(|mirror| {
-            let new = mirror.key.verify(&note, &source.place("checkpoint"))?;
+            let new = verify_by_any(&mirror.keys, &note, &source.place("checkpoint"))?;
             if let Some((last, _)) = &mirror.last {
                 let fault = if new.size < last.size {
                     Some(Untrusted::RolledBack { seen: last.size, found: new.size })
@@ -139,7 +149,7 @@ impl Mirror {
             Ok(request) => request,
             Err(error) => return Reply::refused(400, &error.to_string()),
         };
-        let new = match believed(std::slice::from_ref(&self.key), &request) {
+        let new = match believed(&self.keys, &request) {
             Ok(checkpoint) => checkpoint,
             Err(refusal) => return refusal,
         };
@@ -190,12 +200,13 @@ impl Mirror {
         let place = copy.place("checkpoint");
         if copy.read("checkpoint", NOTE_BYTES_MAX)?.is_some() {
             let note = Note::parse(&copy.checkpoint()?)?;
-            let last = self.key.verify(&note, &place)?;
+            let last = verify_by_any(&self.keys, &note, &place)?;
             if self.cosigner.key().verify(&note, &place)?.is_none() {
                 return Err(copy.untrusted("checkpoint", Untrusted::Signer));
             }
             self.replay.extend(&copy, last.size, |_, _| Ok(()))?;
             self.replay.check(&copy, &last)?;
+            self.check_signer(&note, &copy)?;
             self.last = Some((last, note));
         }
         self.is_stale = false;
@@ -211,11 +222,12 @@ impl Mirror {
         source: &Source,
         time: u64,
     ) -> Result<SignatureLine, LedgerError> {
-        let mut writer = Writer::open(&self.directory, &self.key)?;
+        let mut writer = Writer::open(&self.directory, &self.keys)?;
         writer.check_continued_by(&self.replay.tree)?;
         // Beyond the old checkpoint nobody reads the copy, so entries may be kept unverified.
         self.replay.extend(source, new.size, |tile, entries| writer.put_entries(tile, entries))?;
         self.replay.check(source, &new)?;
+        self.check_signer(note, source)?;
         for tile in Tile::new_of(writer.old_size(), new.size) {
             if let Some(level) = tile.level {
                 writer.put_hashes(&tile, level, &self.replay.tree)?;
@@ -228,13 +240,20 @@ impl Mirror {
         Ok(line)
     }
 
-    /// The note with the log's signature and this mirror's.
+    /// Fails unless a key that the entries allow signed the checkpoint of all of them.
+    fn check_signer(&self, note: &Note, source: &Source) -> Result<(), LedgerError> {
+        let may_sign = |key: &&VerifierKey| self.replay.state.may_sign_log(key.key().keyid());
+        match self.keys.iter().filter(may_sign).find(|key| key.line(note).is_some()) {
+            Some(key) => key.verify(note, &source.place("checkpoint")).map(drop),
+            None => Err(source.untrusted("checkpoint", Untrusted::Signer)),
+        }
+    }
+
+    /// The note with the signatures of the log's keys and this mirror's.
     fn own_note(&self, note: &Note, line: &SignatureLine) -> Result<Note, LedgerError> {
-        let of_log = self.key.line(note).ok_or_else(|| LedgerError::Untrusted {
-            place: "checkpoint".to_owned(),
-            fault: Untrusted::Signer,
-        })?;
-        Note::parse(&format!("{}\n{of_log}\n{line}\n", note.text()))
+        let of_log = self.keys.iter().filter_map(|key| key.line(note));
+        let of_log: String = of_log.map(|line| format!("{line}\n")).collect();
+        Note::parse(&format!("{}\n{of_log}{line}\n", note.text()))
     }
 }
 

@@ -86,7 +86,7 @@ impl Fixture {
     }
 
     fn try_mirror(&self) -> Result<Mirror, LedgerError> {
-        Mirror::open(&self.directory.path().join("mirror"), log_key(), cosigner())
+        Mirror::open(&self.directory.path().join("mirror"), vec![log_key()], cosigner())
     }
 
     /// Publishes entries, over whatever was published before, and gives their tree.
@@ -99,7 +99,7 @@ impl Fixture {
         drop(fs::remove_dir_all(self.tiles()));
         let mut tree = Tree::default();
         entries.iter().for_each(|entry| tree.push(leaf_hash(entry)));
-        let mut writer = Writer::open(&self.tiles(), &log_key()).unwrap();
+        let mut writer = Writer::open(&self.tiles(), &[log_key()]).unwrap();
         for tile in Tile::new_of(0, tree.len()) {
             match tile.level {
                 None => {
@@ -245,9 +245,9 @@ fn a_mirror_does_not_open_on_a_spoilt_copy_or_the_logs_key() {
     fixture.mirror().update(&fixture.source(), TIME).unwrap();
     let directory = fixture.directory.path().join("mirror");
     let stranger = Cosigner::new("mirror.example", Signer::from_seed(&[3; 32])).unwrap();
-    assert_eq!(fault(Mirror::open(&directory, log_key(), stranger)), Untrusted::Signer);
+    assert_eq!(fault(Mirror::open(&directory, vec![log_key()], stranger)), Untrusted::Signer);
     let same = Cosigner::new("mirror.example", Signer::from_seed(&[1; 32])).unwrap();
-    assert!(Mirror::open(&directory, log_key(), same).is_err());
+    assert!(Mirror::open(&directory, vec![log_key()], same).is_err());
     for name in ["tile/entries/000.p/22", "checkpoint"] {
         let path = directory.join(name);
         let bytes = fs::read(&path).unwrap();

@@ -28,8 +28,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::durable;
+use crate::entry::Entry;
 use crate::error::{LedgerError, Untrusted};
 use crate::keys::PublicKey;
+use crate::note::Note;
 use crate::proof::LogProof;
 use crate::statement::{Envelope, Intent};
 
@@ -65,6 +67,25 @@ pub struct Trust {
     /// Keys of sites that others took the place of, by SHA-256, and the index of the ledger entry
     /// that says so: what they attest from there on is refused. See [`Trust::follow`].
     pub retired: BTreeMap<Digest, u64>,
+    /// Verifier keys that the log's key took the place of, and the largest size of a checkpoint
+    /// that each may have signed.
+    pub former_logs: BTreeMap<String, u64>,
+}
+
+impl Trust {
+    /// Verifies a proof by the key that the log has, or by one that it had; gives its entries.
+    fn entries(&self, proof: &LogProof) -> Result<Vec<(u64, Entry)>, LedgerError> {
+        let Some(largest) = self.former_logs.get(&proof.vkey) else {
+            return proof.verify(self.log_vkey.as_deref());
+        };
+        let entries = proof.verify(Some(&proof.vkey))?;
+        if Note::parse(&proof.checkpoint)?.checkpoint()?.size > *largest {
+            let claim = "the checkpoint is of a key after another took its place";
+            let fault = Untrusted::Disagrees(claim);
+            return Err(LedgerError::Untrusted { place: "log proof".to_owned(), fault });
+        }
+        Ok(entries)
+    }
 }
 
 /// A verified receipt.

@@ -4,6 +4,7 @@
 //! {
 //!   "version": 1,
 //!   "log_policy": ["log example.org/graunt+1f…+AZ…", "quorum none"],
+//!   "former_logs": [{"key": "example.org/graunt+0c…+AQ…", "size": 17}],
 //!   "sites": [{"name": "city", "keys": ["…", "…"], "retired": [{"key": "…", "from": 17}]}],
 //!   "release": ["…"]
 //! }
@@ -11,7 +12,8 @@
 //! A receipt and this file are all that a stranger needs: no ledger and no data. The lines of
 //! `log_policy` are those of a C2SP tlog-policy, word for word, so that other tools of transparency
 //! logs take them as they are; what a policy there leaves open, who may sign what is logged, is
-//! said beside them. `verifier/policy.mjs` reads the same file.
+//! said beside them; so is up to which size a key of a log signed that another took the place of,
+//! where both have their line. `verifier/policy.mjs` reads the same file.
 //!
 //! # Source
 //! C2SP tlog-policy, "Policy file syntax and structure".
@@ -36,8 +38,19 @@ use crate::statement::{EXTRACT_TYPE, Envelope, Statement};
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TrustPolicy {
     log: Policy,
+    former_logs: Vec<FormerLog>,
     sites: Vec<SiteKeys>,
     release: Vec<PublicKey>,
+}
+
+/// A key of a log that another took the place of.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FormerLog {
+    /// The key, as its line in `log_policy` has it.
+    pub key: String,
+    /// Size of the largest checkpoint that it may have signed.
+    pub size: u64,
 }
 
 /// A site, and the keys with which it may sign its extracts.
@@ -69,6 +82,8 @@ pub struct RetiredKey {
 struct Wire {
     version: u32,
     log_policy: Vec<String>,
+    #[serde(default)]
+    former_logs: Vec<FormerLog>,
     sites: Vec<SiteKeys>,
     release: Vec<PublicKey>,
 }
@@ -102,7 +117,13 @@ impl TrustPolicy {
             return Err(malformed("a site is there twice"));
         }
         let log = log_policy(&read.log_policy)?;
-        let policy = Self { log, sites: read.sites, release: read.release };
+        let former: BTreeSet<_> = read.former_logs.iter().map(|former| &former.key).collect();
+        let logs: BTreeSet<_> = log.logs().iter().map(|line| line.key.to_string()).collect();
+        if former.len() != read.former_logs.len() || !former.iter().all(|key| logs.contains(*key)) {
+            return Err(malformed("a former key of a log has no line, or is there twice"));
+        }
+        let Wire { former_logs, sites, release, .. } = read;
+        let policy = Self { log, former_logs, sites, release };
         let keys: BTreeSet<_> = policy.keys().collect();
         if keys.len() != policy.keys().count() {
             return Err(malformed("a key is there twice"));
@@ -166,10 +187,12 @@ impl TrustPolicy {
         let vkey: VerifierKey = log.vkey.parse()?;
         let approved = self.log.verify(&log.checkpoint, Some(&vkey), "log proof")?;
         let retired = self.sites.iter().flat_map(|site| &site.retired);
+        let former = self.former_logs.iter();
         let trust = Trust {
             log_vkey: Some(vkey.to_string()),
             keys: keys.to_vec(),
             retired: retired.map(|retired| (retired.key.keyid(), retired.from)).collect(),
+            former_logs: former.map(|former| (former.key.clone(), former.size)).collect(),
         };
         let line = |(witness, _)| format!("{witness} cosigned the checkpoint");
         Ok((trust, approved.cosigned.into_iter().map(line).collect()))

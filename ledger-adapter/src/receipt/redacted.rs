@@ -112,7 +112,7 @@ impl RedactedReceipt {
             let detail = format!("version {}", self.version);
             return Err(LedgerError::Malformed { what: "redacted receipt", detail });
         }
-        let entries = self.log.verify(trust.log_vkey.as_deref())?;
+        let entries = trust.entries(&self.log)?;
         let are_keys_trusted = !trust.keys.is_empty();
         let keys = if are_keys_trusted { &trust.keys } else { &self.keys };
         let proved = Proved { entries: &entries, keys, retired: &trust.retired };

@@ -1,5 +1,6 @@
 //! A whole receipt, and every way in which it can be wrong.
 
+mod former;
 mod redacted;
 
 use serde_json::json;

@@ -19,7 +19,7 @@ pub(super) fn verify(receipt: &Receipt, trust: &Trust) -> Result<Verified, Ledge
         let detail = format!("versions {} and {}", receipt.version, receipt.intent.version);
         return Err(LedgerError::Malformed { what: "receipt", detail });
     }
-    let entries = receipt.log.verify(trust.log_vkey.as_deref())?;
+    let entries = trust.entries(&receipt.log)?;
     let are_keys_trusted = !trust.keys.is_empty();
     let keys = if are_keys_trusted { &trust.keys } else { &receipt.keys };
     let proved = Proved { entries: &entries, keys, retired: &trust.retired };

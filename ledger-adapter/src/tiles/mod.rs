@@ -42,12 +42,13 @@ pub struct Exported {
 ///
 /// # Errors
 /// [`Untrusted::RolledBack`] or [`Untrusted::Forked`] if the log does not continue what the
-/// directory has, [`Untrusted::Signer`] if that is another log's; as [`LogLedger::open`];
+/// directory has, [`Untrusted::Signer`] if that is another log's, or of a key of this one
+/// that was replaced since: empty the directory then; as [`LogLedger::open`];
 /// [`LedgerError::Store`].
 pub fn export(log: &LogLedger, directory: &Path) -> Result<Exported, LedgerError> {
     let (checkpoint, note, tree) = log.published()?;
     let key: VerifierKey = log.vkey().parse()?;
-    let writer = write_new(directory, &key, &tree, |range| log.raw_entries(range))?;
+    let writer = write_new(directory, &[key], &tree, |range| log.raw_entries(range))?;
     let tiles_written = writer.finish(&note, checkpoint.size)?;
     Ok(Exported { checkpoint, tiles_written })
 }
@@ -56,11 +57,11 @@ pub fn export(log: &LogLedger, directory: &Path) -> Result<Exported, LedgerError
 /// gives the exact bytes of entries.
 pub(crate) fn write_new(
     directory: &Path,
-    key: &VerifierKey,
+    keys: &[VerifierKey],
     tree: &Tree,
     mut read: impl FnMut(Range<u64>) -> Result<Vec<Vec<u8>>, LedgerError>,
 ) -> Result<Writer, LedgerError> {
-    let mut writer = Writer::open(directory, key)?;
+    let mut writer = Writer::open(directory, keys)?;
     writer.check_continued_by(tree)?;
     for tile in Tile::new_of(writer.old_size(), tree.len()) {
         match tile.level {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::durable::{self, failed};
 use crate::error::{LedgerError, Untrusted};
-use crate::note::{Checkpoint, VerifierKey};
+use crate::note::{Checkpoint, Note, VerifierKey, verify_by_any};
 use crate::tiles::{HEIGHT, Tile, WIDTH, reader};
 use crate::tree::Tree;
 
@@ -35,8 +35,8 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Opens a directory, and makes it if it is not there.
-    pub(crate) fn open(directory: &Path, key: &VerifierKey) -> Result<Self, LedgerError> {
+    /// Opens a directory of a log with one of these keys, and makes it if it is not there.
+    pub(crate) fn open(directory: &Path, keys: &[VerifierKey]) -> Result<Self, LedgerError> {
         make_directories(directory)?;
         let lock_path = directory.join(LOCK);
         let lock = durable::lock_file(&lock_path)?;
@@ -47,7 +47,7 @@ impl Writer {
                 what: "checkpoint",
                 detail: format!("{} is not text", path.display()),
             })?;
-            key.open(&note, &path.display().to_string())
+            verify_by_any(keys, &Note::parse(&note)?, &path.display().to_string())
         });
         Ok(Self {
             directory: directory.to_owned(),

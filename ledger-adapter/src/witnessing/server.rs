@@ -36,6 +36,10 @@ impl Witness {
     /// Opens a witness, and makes its directory if it is not there. Two keys under one origin are
     /// both believed.
     ///
+    /// A witness reads no entries, so whoever runs it changes the key of a log by hand. Both keys
+    /// sign the checkpoint in which the new one takes the old one's place: open the witness with
+    /// the new key alone once it cosigned that, and no other checkpoint of the old key passes.
+    ///
     /// # Errors
     /// [`LedgerError::Store`].
     pub fn open(

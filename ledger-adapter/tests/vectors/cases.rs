@@ -49,26 +49,35 @@ pub(crate) const LOG: u8 = 3;
 pub(crate) const LAKE: u8 = 4;
 /// What signed for city once, until another key took its place.
 pub(crate) const RETIRED: u8 = 7;
+/// What signed the log once, until it had [`FORMER_SIZE`] entries.
+pub(crate) const FORMER: u8 = 8;
 /// Nobody whom the policy knows.
 pub(crate) const STRANGER: u8 = 9;
+
+/// Entries under the checkpoint that both keys of the log signed.
+pub(crate) const FORMER_SIZE: u64 = 4;
 
 /// The name of the log.
 pub(crate) const ORIGIN: &str = "example.org/graunt";
 
 /// The file that says whom to trust.
 pub(crate) fn policy() -> Value {
-    let log = VerifierKey::new(ORIGIN, signer(LOG).public()).unwrap();
+    let [log, former] =
+        [LOG, FORMER].map(|role| VerifierKey::new(ORIGIN, signer(role).public()).unwrap());
+    let former = former.to_string();
     let key = |role: u8| signer(role).public();
     json!({
         "version": 1,
         "log_policy": [
             "# Two witnesses, and both must have seen the log.",
             format!("log {log} https://log.example.org/"),
+            format!("log {former}"),
             format!("witness north {}", witness::vkey(witness::NORTH)),
             format!("witness south {}", witness::vkey(witness::SOUTH)),
             "group both all north south",
             "quorum both",
         ],
+        "former_logs": [{"key": former, "size": FORMER_SIZE}],
         "sites": [
             {
                 "name": "city",
@@ -218,6 +227,13 @@ pub(crate) fn written(receipt: &Receipt) -> Vec<Vec<u8>> {
 /// The encodings of entries.
 fn bytes(entries: &[Entry]) -> Vec<Vec<u8>> {
     entries.iter().map(Entry::encode).collect()
+}
+
+/// The plain receipt, from before another key took the place of the log's.
+pub(crate) fn former() -> Receipt {
+    let mut receipt = plain().receipt();
+    receipt.log = proof(&written(&receipt), 0, FORMER);
+    receipt
 }
 
 /// Proves entries of a log that has others before, between and after them.

@@ -12,8 +12,8 @@ use ledger_adapter::statement::{Envelope, PAYLOAD_TYPE, release_statement};
 use serde_json::{Value, json};
 
 use crate::cases::{
-    CITY, Case, ENGINE, Input, LAKE, LOG, ORIGIN, RETIRED, STRANGER, cost, digest, plain, proof,
-    redacted, signer, wide, written,
+    CITY, Case, ENGINE, FORMER, Input, LAKE, LOG, ORIGIN, RETIRED, STRANGER, cost, digest, plain,
+    proof, redacted, signer, wide, written,
 };
 use crate::witness;
 
@@ -245,6 +245,9 @@ const RECEIPTS: &[Told<Receipt>] = &[
     }),
     ("another log", "trust", "not trusted", |receipt| {
         receipt.log = proof(&written(receipt), 0, STRANGER);
+    }),
+    ("a former key of the log, grown further", "checkpoint", "took its place", |receipt| {
+        receipt.log = proof(&written(receipt), 1, FORMER);
     }),
     ("another log under the key of ours", "checkpoint", "not trusted", |receipt| {
         let vkey = VerifierKey::new(ORIGIN, signer(LOG).public()).unwrap().to_string();

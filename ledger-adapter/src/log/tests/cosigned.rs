@@ -19,6 +19,11 @@ fn cosigner(number: u8) -> Cosigner {
     Cosigner::new(&format!("w{number}.example"), signer).unwrap()
 }
 
+/// The key that may take the place of the log's.
+fn next() -> Signer {
+    Signer::from_seed(&[2; 32])
+}
+
 /// A witness that a test can take down.
 struct Served {
     is_up: Arc<Mutex<bool>>,
@@ -27,9 +32,10 @@ struct Served {
 
 impl Served {
     fn new(directory: &Path, number: u8) -> Self {
-        let key = VerifierKey::new(ORIGIN, signer().public()).unwrap();
+        let keys = [signer(), next()];
+        let keys = keys.map(|key| VerifierKey::new(ORIGIN, key.public()).unwrap());
         let directory = directory.join(format!("w{number}"));
-        let witness = Witness::open(&directory, cosigner(number), vec![key]).unwrap();
+        let witness = Witness::open(&directory, cosigner(number), keys.to_vec()).unwrap();
         let is_up = Arc::new(Mutex::new(true));
         let up = Arc::clone(&is_up);
         let server = Loopback::start(move |_, body| {
@@ -68,7 +74,11 @@ impl Watched {
     }
 
     fn policy(&self) -> Policy {
-        let key = VerifierKey::new(ORIGIN, signer().public()).unwrap();
+        self.policy_of(&signer())
+    }
+
+    fn policy_of(&self, log: &Signer) -> Policy {
+        let key = VerifierKey::new(ORIGIN, log.public()).unwrap();
         let mut text = format!("log {key}\n");
         for (number, witness) in (0..).zip(&self.witnesses) {
             let (key, url) = (cosigner(number).key().clone(), witness.server.url());
@@ -78,7 +88,11 @@ impl Watched {
     }
 
     fn watch(&self) -> Watch {
-        let cosigners = Cosigners::new(self.policy(), Duration::from_secs(10)).unwrap();
+        self.watch_of(&signer())
+    }
+
+    fn watch_of(&self, log: &Signer) -> Watch {
+        let cosigners = Cosigners::new(self.policy_of(log), Duration::from_secs(10)).unwrap();
         Watch { cosigners: Some(cosigners), ..Watch::default() }
     }
 
@@ -197,7 +211,7 @@ fn mirrors_cosign_a_charge_that_they_have_replayed() {
     let path = |name: &str| directory.path().join(name);
     let key = VerifierKey::new(ORIGIN, signer().public()).unwrap();
     let source = Source::directory(&path("tiles"));
-    let mirror = Mirror::open(&path("mirror"), key, cosigner(0)).unwrap();
+    let mirror = Mirror::open(&path("mirror"), vec![key], cosigner(0)).unwrap();
     let mirror = Arc::new(Mutex::new(mirror));
     let (kept, from) = (Arc::clone(&mirror), source.clone());
     let server = Loopback::start(move |_, body| {
@@ -240,4 +254,28 @@ fn a_policy_for_another_log_is_refused_before_anything_is_written() {
     let made = LogLedger::create(&directory, "example.org/other", signer(), watched.watch());
     assert!(made.is_err());
     assert!(!directory.join(WAL).exists());
+}
+
+#[test]
+fn a_new_key_is_in_place_once_enough_witnesses_cosigned_both() {
+    let watched = Watched::new(10);
+    let rotate =
+        || LogLedger::replace_key(&watched.fixture.log(), signer(), next(), watched.watch());
+    watched.set([true, false, false]);
+    assert!(is_unwitnessed(rotate()));
+    watched.set([true; 3]);
+    assert_eq!(rotate().unwrap(), 2);
+    let note = fs::read_to_string(watched.fixture.log().join(COSIGNED)).unwrap();
+    for log in [signer(), next()] {
+        let approved = watched.policy_of(&log).verify(&note, None, "cosigned").unwrap();
+        assert_eq!((approved.checkpoint.size, approved.cosigned.len()), (3, 2));
+    }
+    // The log's own policy names the new key from now on.
+    let open = |log| LogLedger::open(&watched.fixture.log(), next(), watched.watch_of(&log));
+    assert_eq!(fault(open(signer())), Untrusted::Signer);
+    let log = open(next()).unwrap();
+    drop(log.charge(&charge(1, 1), Finality::Witnessed).unwrap());
+    let proof = log.proof(&[3]).unwrap();
+    assert_eq!(proof.verify_quorum(&watched.policy_of(&next())).unwrap().checkpoint.size, 4);
+    assert_eq!(fault(proof.verify_quorum(&watched.policy())), Untrusted::Signer);
 }
