@@ -339,6 +339,12 @@ fn ledger_hint(error: &LedgerError) -> &'static str {
             "nothing was charged; use a ledger that is as final, or ask for less: finality under \
              [ledger] in graunt.toml"
         }
+        LedgerError::Refused { rule } if rule.starts_with("a rotation of the log's") => {
+            "graunt keys rotate --log goes on with it"
+        }
+        LedgerError::Refused { rule } if rule.starts_with("the log's key") => {
+            "start this again; if that does not help, keys/log.pem is an older copy: use the newest"
+        }
         LedgerError::Refused { rule } if rule.starts_with("a rotation") => {
             "graunt keys rotate --site goes on with it"
         }

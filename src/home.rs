@@ -18,7 +18,9 @@ use ledger_adapter::chain::key::ChainKey;
 use ledger_adapter::chain::ledger::ChainLedger;
 use ledger_adapter::charge::Finality;
 use ledger_adapter::digest::Digest;
+use ledger_adapter::error::LedgerError;
 use ledger_adapter::keys::Keyring;
+use ledger_adapter::keys::rotation::Rotating;
 use ledger_adapter::ledger::Ledger;
 use ledger_adapter::log::{LogLedger, Watch};
 use ledger_adapter::note::VerifierKey;
@@ -252,6 +254,39 @@ impl Home {
         Ok(LogLedger::add_witness(&self.ledger_directory(), signer, self.witness.clone())?)
     }
 
+    /// Puts a new key in the place of the log's own, or goes on with what was begun. Gives the
+    /// index of the entry; the rotation is for the caller to finish.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] if there is no log, or a chain decides; [`Failure::Ledger`].
+    pub(crate) fn rotate_log(&self) -> Result<(u64, Rotating), Failure> {
+        if self.ledger.kind == Kind::Evm {
+            let what = "no key of a log signs the accounts of a chain";
+            return Err(Failure::usage(what, "whoever owns the contract grants and takes roles"));
+        }
+        // What would stop it is better found before it is begun, for then nothing else goes on.
+        match self.ledger() {
+            Err(Failure::Ledger(LedgerError::Refused { .. })) => {}
+            opened => drop(opened?),
+        }
+        // An export that nobody cosigns is brought up to the rotation: later exports go on there.
+        let exported = Some(self.tiles()).filter(|tiles| tiles.join("checkpoint").is_file());
+        let watch = self.watch()?;
+        let watch = Watch { tiles: watch.tiles.clone().or(exported), ..watch };
+        let begun = self.keys()?.begin_log_rotation()?;
+        let (old, new) = begun.signers().clone();
+        match LogLedger::replace_key(&self.ledger_directory(), old, new, watch) {
+            Ok(index) => Ok((index, begun)),
+            Err(error) => {
+                // What the log refuses is not on it; after any other fault it may be.
+                if matches!(error, LedgerError::Refused { .. } | LedgerError::Conflict { .. }) {
+                    begun.abandon()?;
+                }
+                Err(error.into())
+            }
+        }
+    }
+
     /// Keys that this home trusts for receipts; nothing is made. Without keys and ledger, nobody
     /// is trusted.
     ///
@@ -264,7 +299,6 @@ impl Home {
         }
         let ring = self.keys()?;
         let mut trust = Trust { keys: ring.trusted()?, ..Trust::default() };
-        ring.rotations()?.iter().try_for_each(|placed| trust.follow(placed))?;
         let note = fs::read_to_string(self.ledger_directory().join("checkpoint"));
         if let Ok(note) = note
             && keys.join("log.pem").is_file()
@@ -273,6 +307,7 @@ impl Home {
             let key = VerifierKey::new(origin, ring.log_signer()?.public())?;
             trust.log_vkey = Some(key.to_string());
         }
+        trust.follow_all(&ring.rotations()?)?;
         Ok(trust)
     }
 

@@ -1,7 +1,8 @@
 //! What the ledger keeps, forgets and never learns, through the command line.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 
 use ledger_adapter::digest::Digest;
 use serde_json::Value;
@@ -317,6 +318,77 @@ fn a_site_goes_on_under_a_new_key() {
         "out-3",
     ]);
     assert!(stolen.code == 2 && stolen.err.contains("took its place"), "{}", stolen.err);
+}
+
+/// Key rotation, pitfall P20, for the key of the log.
+#[test]
+fn a_log_goes_on_under_a_new_key() {
+    let place = Place::small_site();
+    let key = |name: &str| fs::read_to_string(place.path(&format!(".graunt/keys/{name}"))).unwrap();
+    let vkey = || place.json(&["ledger", "init"])["vkey"].as_str().unwrap().to_owned();
+    let (old, old_private) = (vkey(), key("log.pem"));
+    place.done(&ASK);
+    let first = place.find(".graunt/receipts", ".json");
+    let first = first.to_str().unwrap().to_owned();
+    let rotated = place.json(&["keys", "rotate", "--log"]);
+    let new = vkey();
+    assert_eq!(rotated["vkey"].as_str().unwrap(), new);
+    assert_ne!(old, new);
+    assert!(!holds(&place.bytes(".graunt/keys"), old_private.lines().nth(1).unwrap()));
+    // The account goes on, and receipts from before and after verify.
+    place.extract("raw/site-1", "site-1", "out-2");
+    place.done(&ASK);
+    assert_eq!(place.charges_and_releases(), (2, 2));
+    let verified = |more: &[&str]| {
+        let every = place.json(&[&["verify", ".graunt/receipts"][..], more].concat());
+        let every = every.as_array().unwrap().clone();
+        every.len() == 2 && every.iter().all(|one| one["verified"] == true)
+    };
+    assert!(verified(&[]));
+    // So they do for a stranger who has the policy, or either key and the statement of both.
+    fs::write(place.path("policy.json"), place.done(&["keys", "policy"])).unwrap();
+    assert!(verified(&["--policy", "policy.json"]));
+    let (site, release) = (key("site-site-1.pub"), key("release.pub"));
+    let signers = ["--key", site.trim(), "--key", release.trim()];
+    let statement = rotated["statement"].as_str().unwrap();
+    for vkey in [&old, &new] {
+        assert!(verified(&[&signers[..], &["--log-key", vkey, "--rotation", statement]].concat()));
+        let alone = [&["verify", ".graunt/receipts", "--log-key", vkey][..], &signers].concat();
+        assert_eq!(place.run(&alone).code, 5);
+    }
+    place.done(&[&["verify", &first, "--log-key", &old][..], &signers].concat());
+    // A thief of the old key opens nothing.
+    fs::write(place.path(".graunt/keys/log.pem"), &old_private).unwrap();
+    let stolen = place.run(&["ledger", "check"]);
+    assert!(stolen.code == 5 && stolen.err.contains("not trusted"), "{}", stolen.err);
+}
+
+#[test]
+fn a_key_of_a_log_is_replaced_only_where_one_signs() {
+    let place = Place::new();
+    // There is no log yet, and none is made.
+    assert_eq!(place.run(&["keys", "rotate", "--log"]).code, 2);
+    assert_eq!(place.run(&["keys", "rotate"]).code, 2);
+    place.done(&["ledger", "init"]);
+    assert_eq!(place.run(&["keys", "rotate", "--log", "--site", "site-1"]).code, 2);
+    fs::write(place.path("graunt.toml"), "[ledger]\nkind = \"evm\"\n").unwrap();
+    let chain = place.run(&["keys", "rotate", "--log"]);
+    assert!(chain.code == 2 && chain.err.contains("chain"), "{}", chain.err);
+    fs::remove_file(place.path("graunt.toml")).unwrap();
+    // It goes on where it stopped: before the new key is in place, nothing opens the log.
+    let keys = place.path(".graunt/keys");
+    let pem = || fs::read(keys.join("log.pem")).unwrap();
+    let old = pem();
+    place.done(&["keys", "rotate", "--log"]);
+    let new = pem();
+    fs::rename(keys.join("log.pem"), keys.join("log.next.pem")).unwrap();
+    fs::write(keys.join("log.pem"), old).unwrap();
+    fs::set_permissions(keys.join("log.pem"), Permissions::from_mode(0o600)).unwrap();
+    let waits = place.run(&["ledger", "check"]);
+    assert!(waits.code == 2 && waits.err.contains("rotate --log"), "{}", waits.err);
+    assert_eq!(place.json(&["keys", "rotate", "--log"])["entry"], 0);
+    assert_eq!(pem(), new);
+    place.done(&["ledger", "check"]);
 }
 
 #[test]

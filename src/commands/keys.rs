@@ -1,8 +1,9 @@
-//! `graunt keys`: replaces the key of a site, and tells others which keys to trust.
+//! `graunt keys`: replaces the key of a site, or of the log, and tells others which keys to trust.
 
 use ledger_adapter::charge::ExtractStatus;
 use ledger_adapter::error::LedgerError;
 use ledger_adapter::ledger::Ledger;
+use ledger_adapter::receipt::policy::FormerLog;
 use serde_json::json;
 
 use crate::commands::Context;
@@ -19,14 +20,18 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Put a new key in the place of a site's, and destroy the old one
+    /// Put a new key in the place of a site's, or of the log's, and destroy the old one
     ///
-    /// What the old key attested stays active until the site's next extract takes its place; from
-    /// now on it attests nothing. If this is interrupted, run it again.
+    /// What the old key of a site attested stays active until the site's next extract takes its
+    /// place; from now on it attests nothing. The log's old key signs nothing from now on: tell the
+    /// new one to witnesses, mirrors and verifiers. If this is interrupted, run it again.
     Rotate {
         /// The site
-        #[arg(long, value_name = "ID")]
-        site: String,
+        #[arg(long, value_name = "ID", required_unless_present = "log")]
+        site: Option<String>,
+        /// The key that signs checkpoints of the log
+        #[arg(long, conflicts_with = "site")]
+        log: bool,
     },
     /// Print the policy by which others verify receipts: graunt verify --policy
     Policy,
@@ -42,7 +47,8 @@ pub(crate) fn run(
     out: &mut Output,
 ) -> Result<(), Failure> {
     match &arguments.action {
-        Action::Rotate { site } => rotate(site, context, out),
+        Action::Rotate { site: Some(site), .. } => rotate(site, context, out),
+        Action::Rotate { site: None, .. } => rotate_log(context, out),
         Action::Policy => policy(context, out),
     }
 }
@@ -51,9 +57,19 @@ pub(crate) fn run(
 fn policy(context: &Context, out: &mut Output) -> Result<(), Failure> {
     let home = &context.home;
     let (ledger, keys) = (home.ledger()?, home.keys()?);
+    let former = home.trust()?.former_logs;
+    let mut log_policy = home.log_policy(&ledger.vkey())?;
+    for key in former.keys() {
+        let is_there = |line: &String| line.split_whitespace().nth(1) == Some(key.as_str());
+        if !log_policy.iter().any(is_there) {
+            log_policy.insert(0, format!("log {key}"));
+        }
+    }
+    let former = former.into_iter().map(|(key, size)| FormerLog { key, size });
     out.json(&json!({
         "version": 1,
-        "log_policy": home.log_policy(&ledger.vkey())?,
+        "log_policy": log_policy,
+        "former_logs": former.collect::<Vec<_>>(),
         "sites": keys.sites()?,
         "release": [keys.release_signer()?.public()],
     }))
@@ -88,6 +104,27 @@ fn rotate(site: &str, context: &Context, out: &mut Output) -> Result<(), Failure
     out.line(format_args!("entry {index} puts a new key in the place of that of {site}"))?;
     out.line(format_args!("  old {}", rotation.old))?;
     out.line(format_args!("  new {}", rotation.new))?;
+    out.line(format_args!("  statement of both, for those who verify: {}", path.display()))
+}
+
+fn rotate_log(context: &Context, out: &mut Output) -> Result<(), Failure> {
+    let (index, begun) = context.home.rotate_log()?;
+    let (rotation, path) = (*begun.rotation(), begun.path());
+    begun.finish(index)?;
+    let vkey = context.home.trust()?.log_vkey;
+    if context.json {
+        return out.json(&json!({
+            "entry": index,
+            "old": rotation.old,
+            "new": rotation.new,
+            "vkey": vkey,
+            "statement": path,
+        }));
+    }
+    out.line(format_args!("entry {index} puts a new key in the place of the log's"))?;
+    out.line(format_args!("  old {}", rotation.old))?;
+    out.line(format_args!("  new {}", rotation.new))?;
+    out.line(format_args!("  verifier key, for witnesses: {}", vkey.unwrap_or_default()))?;
     out.line(format_args!("  statement of both, for those who verify: {}", path.display()))
 }
 

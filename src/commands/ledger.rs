@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use engine::scan::extract::VerifiedExtract;
-use ledger_adapter::charge::ExtractStatus;
+use ledger_adapter::charge::{ExtractStatus, KeyRole};
 use ledger_adapter::digest::Digest;
 use ledger_adapter::entry::Entry;
 use ledger_adapter::error::{LedgerError, Untrusted};
@@ -337,7 +337,12 @@ impl Names {
                 ("redact", format!("query {}", short(*query)), String::new())
             }
             Entry::Key(rotation) => {
-                let what = format!("{} replaces {}", short(rotation.new), short(rotation.old));
+                let whose = match rotation.role {
+                    KeyRole::Site => "",
+                    KeyRole::Log => "of the log: ",
+                };
+                let (new, old) = (short(rotation.new), short(rotation.old));
+                let what = format!("{whose}{new} replaces {old}");
                 ("key", what, String::new())
             }
         }

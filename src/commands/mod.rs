@@ -70,7 +70,7 @@ enum Command {
     Policy(policy::Arguments),
     /// Make, read and check the ledger
     Ledger(ledger::Arguments),
-    /// Replace the keys of sites
+    /// Replace the keys of sites and of the log
     Keys(keys::Arguments),
     /// Open and show privacy budgets
     Budget(budget::Arguments),

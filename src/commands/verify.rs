@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     /// Public key, base64, of an engine or site that is trusted; repeat it [default: the home's]
     #[arg(long, value_name = "KEY")]
     key: Vec<PublicKey>,
-    /// File in which a trusted key of a site puts another in its place; repeat it, oldest first
+    /// File in which a key of a site, or of the log, puts another in its place; repeat it
     #[arg(long, value_name = "FILE")]
     rotation: Vec<PathBuf>,
     /// File that says which log, witnesses, sites and engines are trusted, and nobody else; graunt
@@ -119,14 +119,16 @@ fn trust(arguments: &Arguments, context: &Context) -> Result<Trust, Failure> {
     } else {
         context.home.trust()?
     };
+    let mut rotations = Vec::new();
     for path in &arguments.rotation {
         let text = fs::read(path).map_err(Failure::store(path, "reading"))?;
         let placed: PlacedRotation = serde_json::from_slice(&text).map_err(|error| {
             let what = format!("{} is no rotation of a key: {error}", path.display());
             Failure::usage(what, "graunt keys rotate tells where it is kept")
         })?;
-        trust.follow(&placed)?;
+        rotations.push(placed);
     }
+    trust.follow_all(&rotations)?;
     Ok(trust)
 }
 

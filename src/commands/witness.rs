@@ -17,7 +17,8 @@ use crate::serve;
 /// Arguments of `graunt witness`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Verifier key of a log to watch; repeat it
+    /// Verifier key of a log to watch; repeat it. When a new key took the place of a log's, start
+    /// again with the new one only: what is given here is believed
     #[arg(long, value_name = "VKEY")]
     log: Vec<VerifierKey>,
     /// Name of this witness: a domain and a path [default: made from its key]
