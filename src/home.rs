@@ -167,6 +167,10 @@ impl Home {
 
     fn deciding(&self, log: LogLedger) -> Result<Arc<dyn Ledger>, Failure> {
         if self.ledger.kind == Kind::Log {
+            if self.outbox("outbox").exists() {
+                let what = "the accounts of this home are on a chain, which is not configured here";
+                return Err(Failure::usage(what, "use its graunt.toml, with kind = \"evm\""));
+            }
             return Ok(Arc::new(log));
         }
         let network = self.evm()?.network(self.finality())?;
@@ -227,7 +231,14 @@ impl Home {
     /// Who watches the log: the file, and the witnesses of the policy if there is one.
     fn watch(&self) -> Result<Watch, Failure> {
         let file = Some(self.witness.clone());
-        let Some(path) = &self.ledger.witnesses else { return Ok(file.into()) };
+        let Some(path) = &self.ledger.witnesses else {
+            if self.ledger_directory().join("cosigned").exists() {
+                let what = "the log has witnesses, and no policy that names them is configured";
+                let hint = "use its graunt.toml, with witnesses under [ledger]";
+                return Err(Failure::usage(what, hint));
+            }
+            return Ok(file.into());
+        };
         let cosigners = Cosigners::new(Policy::load(path)?, WITNESS_MAX)?;
         // Mirrors read the entries before they cosign.
         Ok(Watch { file, cosigners: Some(cosigners), tiles: Some(self.tiles()) })

@@ -2,9 +2,13 @@
 //!
 //! It speaks plain HTTP/1.1: what it serves is signed. Put a proxy before it for TLS.
 
+use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::path;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -13,13 +17,17 @@ use axum::extract::{DefaultBodyLimit, Path};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::serve::Listener;
 use chrono::Utc;
 use ledger_adapter::error::LedgerError;
 use ledger_adapter::tiles::serve::{Resource, resource};
 use ledger_adapter::witnessing::Reply;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::fail::Failure;
@@ -100,7 +108,8 @@ pub(crate) fn run(
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed())?;
         started(listener.local_addr().map_err(failed())?)?;
         let slow = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_MAX);
-        let served = axum::serve(listener, routes.layer(slow));
+        let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let served = axum::serve(Bounded { listener, seats }, routes.layer(slow));
         let ended = async move {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -109,6 +118,77 @@ pub(crate) fn run(
         };
         served.with_graceful_shutdown(ended).await.map_err(failed())
     })
+}
+
+/// Takes so many connections at once, and each for so long: whoever sends half a request, or none,
+/// holds up nobody for good.
+struct Bounded {
+    listener: TcpListener,
+    seats: Arc<Semaphore>,
+}
+
+impl Listener for Bounded {
+    type Io = Held;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Held, SocketAddr) {
+        // The semaphore is never closed.
+        let seat = Arc::clone(&self.seats).acquire_owned().await.ok();
+        let (stream, address) = Listener::accept(&mut self.listener).await;
+        let end = Box::pin(tokio::time::sleep(CONNECTION_MAX));
+        (Held { stream, end, _seat: seat }, address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// A connection with a seat, until its time is over.
+struct Held {
+    stream: TcpStream,
+    end: Pin<Box<Sleep>>,
+    _seat: Option<OwnedSemaphorePermit>,
+}
+
+impl Held {
+    fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+        self.end.as_mut().poll(context).is_ready()
+    }
+}
+
+impl AsyncRead for Held {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.is_over(context) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Held {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.is_over(context) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
 }
 
 fn response(reply: Reply) -> Response {
@@ -129,3 +209,9 @@ const BODY_BYTES_MAX: usize = 65_536;
 
 /// Longest time of a request.
 const REQUEST_MAX: Duration = Duration::from_secs(30);
+
+/// Longest time of a connection; a client opens another.
+const CONNECTION_MAX: Duration = Duration::from_secs(45);
+
+/// Most connections at once; more wait for their turn.
+const CONNECTIONS_MAX: usize = 128;

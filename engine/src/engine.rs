@@ -252,7 +252,12 @@ impl Engine {
         let answer = self.releases.as_ref()?.find(&question, &self.signer.public())?;
         let query = answer.receipt.as_ref()?.intent.query;
         let outcome = self.ledger.outcome(query).ok()?;
-        matches!(outcome, Some(Outcome::Released(..))).then_some(answer)
+        let need = self.settings.finality;
+        let released = match outcome? {
+            Outcome::Released(placed, _) => placed.finality >= need,
+            _ => false,
+        };
+        released.then_some(answer)
     }
 
     fn question(&self, priced: &PricedPlan) -> Option<Question> {

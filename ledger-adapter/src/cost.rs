@@ -58,6 +58,7 @@ impl Delta {
 
 /// What one query costs, or what an account holds.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Cost {
     /// Concentrated privacy loss.
     pub rho: Rho,

@@ -25,7 +25,8 @@ pub(crate) struct Arguments {
     /// Directory of the crate, which must not be there yet
     #[arg(long, value_name = "DIR", required_if_eq("form", "five-safes-crate"))]
     out: Option<PathBuf>,
-    /// Show the text of the query, in copies for those who may see the receipt
+    /// The copy is for those who may see the receipt: it may show the query. fhir-provenance and
+    /// five-safes-crate carry the signed statement, which names columns as the query spells them
     #[arg(long)]
     show_query: bool,
     /// File that says who is trusted [default: the home's keys]
@@ -58,6 +59,7 @@ pub(crate) fn run(
     context: &Context,
     out: &mut Output,
 ) -> Result<(), Failure> {
+    check(arguments)?;
     let receipt = Receipt::load(&arguments.receipt)?;
     let record = match &arguments.policy {
         Some(path) => Record::under(receipt, &TrustPolicy::load(path)?)?,
@@ -80,6 +82,24 @@ pub(crate) fn run(
             Err(Failure::usage("a crate is a directory", "name one that is not there with --out"))
         }
     }
+}
+
+fn check(arguments: &Arguments) -> Result<(), Failure> {
+    let is_crate = arguments.form == Form::FiveSafesCrate;
+    if (is_crate || arguments.form == Form::FhirProvenance) && !arguments.show_query {
+        let what = "this form carries the signed statement, which spells out parts of the query";
+        return Err(Failure::usage(
+            what,
+            "say --show-query if whoever gets it may see the receipt",
+        ));
+    }
+    if arguments.out.is_some() && !is_crate {
+        return Err(Failure::usage("only a crate is a directory", "redirect the output to a file"));
+    }
+    if arguments.out.as_ref().is_some_and(|directory| directory.exists()) {
+        return Err(Failure::usage("that directory is there already", "choose another with --out"));
+    }
+    Ok(())
 }
 
 fn write(record: &Record, question: Question, directory: &Path) -> Result<Vec<String>, Failure> {

@@ -102,11 +102,14 @@ fn once(
 
 /// A directory, or an address.
 fn source(from: &str) -> Result<Source, Failure> {
-    Ok(if from.starts_with("http://") || from.starts_with("https://") {
-        Source::url(from, READ_MAX)?
-    } else {
-        Source::directory(&PathBuf::from(from))
-    })
+    if from.starts_with("http://") {
+        return Ok(Source::url(from, READ_MAX)?);
+    }
+    if from.contains("://") {
+        let what = format!("{from:?} is neither a directory nor an address of http://");
+        return Err(Failure::usage(what, "a tunnel or a proxy of one's own gives TLS"));
+    }
+    Ok(Source::directory(&PathBuf::from(from)))
 }
 
 /// Longest wait for a file of the log.

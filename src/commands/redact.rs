@@ -29,7 +29,8 @@ pub(crate) fn run(beginning: &str, context: &Context, out: &mut Output) -> Resul
     let ledger = context.home.ledger()?;
     let entries = ledger.entries(0..ledger.len()?)?;
     let query = named(&entries, beginning)?;
-    let placed = ledger.redact(query)?;
+    // On a chain, the contract is told as well.
+    let placed = context.home.accounts()?.redact(query)?;
     let log = ledger.proof(&places(&entries, query, placed.index))?;
     let erased = erase(&context.home, query, &log)?;
     if context.json {
@@ -58,9 +59,14 @@ pub(crate) fn run(beginning: &str, context: &Context, out: &mut Output) -> Resul
 pub(crate) fn unfinished(home: &Home, ledger: &LogLedger) -> Result<Vec<PathBuf>, Failure> {
     let mut found = Vec::new();
     for path in [files(&home.receipts())?, files(&home.releases())?].concat() {
-        if let Ok(Filed::Whole(receipt)) = Filed::load(&path)
-            && matches!(ledger.outcome(receipt.intent.query)?, Some(Outcome::Redacted(_)))
-        {
+        let is_redacted = match Filed::load(&path) {
+            Ok(Filed::Whole(receipt)) => {
+                matches!(ledger.outcome(receipt.intent.query)?, Some(Outcome::Redacted(_)))
+            }
+            Ok(Filed::Redacted(_)) => false,
+            Err(_) => is_left_behind(&path),
+        };
+        if is_redacted {
             found.push(path);
         }
     }
@@ -69,6 +75,10 @@ pub(crate) fn unfinished(home: &Home, ledger: &LogLedger) -> Result<Vec<PathBuf>
 
 /// The one charged query whose name begins so.
 fn named(entries: &[Entry], beginning: &str) -> Result<Digest, Failure> {
+    if beginning.len() < DIGITS_MIN {
+        let what = "what is erased is gone: a letter too few could name another query";
+        return Err(Failure::usage(what, format!("give at least {DIGITS_MIN} digits of its name")));
+    }
     let charged = entries.iter().filter_map(|entry| match entry {
         Entry::Charge(request) => Some(request.query),
         _ => None,
@@ -116,10 +126,9 @@ struct Erased {
 /// Destroys everything of a query in the home: in its receipt the documents and salts, and its
 /// stored release and whatever a crash left of either altogether.
 fn erase(home: &Home, query: Digest, log: &LogProof) -> Result<Erased, Failure> {
-    let name = query.to_string();
     let mut erased = Erased::default();
     for path in files(&home.receipts())? {
-        if !names(&path, &name)? {
+        if !is_of(&path, query)? {
             continue;
         }
         let is_receipt = path.extension().is_some_and(|extension| extension == "json");
@@ -143,7 +152,7 @@ fn erase(home: &Home, query: Digest, log: &LogProof) -> Result<Erased, Failure> 
         // are.
         let are_rows = path.extension().is_some_and(|end| end == "arrow" || end == "partial");
         let is_orphan = are_rows && !proof.exists();
-        if is_orphan || names(&path, &name)? {
+        if is_orphan || is_of(&path, query)? {
             let rows = path.with_extension("").with_extension("arrow");
             for path in [rows, path] {
                 if path.exists() {
@@ -156,13 +165,31 @@ fn erase(home: &Home, query: Digest, log: &LogProof) -> Result<Erased, Failure> 
     Ok(erased)
 }
 
-/// Whether a file has the name of the query in it.
-fn names(path: &Path, query: &str) -> Result<bool, Failure> {
+/// Whether a file is of the query: a receipt of it, what names it and is no receipt of another, or
+/// what a writer left behind who is gone, for nobody knows whose that is.
+fn is_of(path: &Path, query: Digest) -> Result<bool, Failure> {
+    match Filed::load(path) {
+        Ok(Filed::Whole(receipt)) => return Ok(receipt.intent.query == query),
+        Ok(Filed::Redacted(_)) => return Ok(false),
+        Err(_) if is_left_behind(path) => return Ok(true),
+        Err(_) => {}
+    }
+    let name = query.to_string();
     match fs::read(path) {
-        Ok(bytes) => Ok(bytes.windows(query.len()).any(|window| window == query.as_bytes())),
+        Ok(bytes) => Ok(bytes.windows(name.len()).any(|window| window == name.as_bytes())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(Failure::store(path, "reading")(error)),
     }
+}
+
+/// Whether a file is half written, by a process that has ended: `<name>.<process>.<count>.tmp`.
+fn is_left_behind(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let Some(rest) = name.strip_suffix(".tmp") else { return false };
+    let process = rest.rsplit('.').nth(1).unwrap_or_default();
+    let is_running = process.bytes().all(|byte| byte.is_ascii_digit())
+        && Path::new("/proc").join(process).exists();
+    process.is_empty() || !is_running || process == std::process::id().to_string()
 }
 
 /// The files of a directory, in order of name; none if there is no directory.
@@ -177,3 +204,6 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     paths.sort_unstable();
     Ok(paths)
 }
+
+/// Fewest digits that name a query to be erased.
+const DIGITS_MIN: usize = 8;

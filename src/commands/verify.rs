@@ -129,6 +129,12 @@ fn trust(arguments: &Arguments, context: &Context) -> Result<Trust, Failure> {
         rotations.push(placed);
     }
     trust.follow_all(&rotations)?;
+    if trust.log_vkey.is_none() || trust.keys.is_empty() {
+        return Err(Failure::usage(
+            "it is not said whom to trust: a log's key, and keys of engine and sites",
+            "give the publisher's file with --policy; --self-asserted believes the receipt itself",
+        ));
+    }
     Ok(trust)
 }
 

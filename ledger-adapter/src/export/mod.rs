@@ -12,9 +12,11 @@
 //! bytes, and its day is the only time in them.
 //!
 //! # Privacy
-//! No text of a query, digest of one that could be guessed, number of records or duration is in an
-//! export, unless [`Question::Shown`] asks for the text; that is for copies that stay with those
-//! who hold receipts. A receipt names no analyst, so no export does.
+//! No text of a query, digest of one or of an answer that could be guessed, number of records or
+//! duration is in an AuditEvent, RunEvent or PROV document, unless [`Question::Shown`] asks for the
+//! text; that is for copies that stay with those who hold receipts. A Provenance and a crate carry
+//! the signed statement, which names columns and mechanisms as the query spells them: they are for
+//! holders of receipts always. A receipt names no analyst, so no export does.
 
 pub mod fhir;
 pub mod five_safes;

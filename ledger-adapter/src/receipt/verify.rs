@@ -21,6 +21,12 @@ pub(super) fn verify(receipt: &Receipt, trust: &Trust) -> Result<Verified, Ledge
     }
     let entries = trust.entries(&receipt.log)?;
     let are_keys_trusted = !trust.keys.is_empty();
+    // Each field of a receipt is checked, also this one, though trusted keys are known without it.
+    let is_stranger = |key| are_keys_trusted && !trust.keys.contains(key);
+    if receipt.keys.is_empty() || receipt.keys.iter().any(is_stranger) {
+        let (place, fault) = ("receipt".to_owned(), Untrusted::Signer);
+        return Err(LedgerError::Untrusted { place, fault });
+    }
     let keys = if are_keys_trusted { &trust.keys } else { &receipt.keys };
     let proved = Proved { entries: &entries, keys, retired: &trust.retired };
     let check = Check { receipt, proved };
