@@ -65,9 +65,16 @@ pub(crate) fn notes(priced: &PricedPlan, noisy: &[NoisyAggregates]) -> Vec<Strin
                 NestedKind::Quantiles { .. } => "row(s)",
             };
             let (label, most, groups) = (&nested.label, nested.most, noisy.groups);
+            let within = match &nested.kind {
+                NestedKind::Distinct { .. } => String::new(),
+                NestedKind::Quantiles { candidates, .. } => {
+                    let (lower, upper) = candidates.range();
+                    format!(", each taken to be within [{lower}, {upper}]")
+                }
+            };
             notes.push(format!(
                 "{label}: one person counts with at most {most} {what} per group, in at most \
-                 {groups} group(s)"
+                 {groups} group(s){within}"
             ));
         }
         notes.extend(drawings(boundary).iter().map(Drawing::note));
@@ -91,9 +98,11 @@ fn bound(boundary: &Boundary, column: usize, noisy: &NoisyAggregates, label: &st
         (Bound::Norm(_), Some(chosen)) => {
             let norm = chosen.norm as f64 / step;
             let cut = chosen.cut / step;
+            let (lower, upper) = clamp(boundary, column);
             format!(
-                "{label}: one person's totals over groups have a norm of at most {norm}, chosen \
-                 privately; it cuts off at most {cut:.1} of all groups together"
+                "{label}: one person counts within [{lower}, {upper}] per group; such totals over \
+                 groups have a norm of at most {norm}, chosen privately, which cuts off at most \
+                 {cut:.1} of all groups together"
             )
         }
         (Bound::Linked { anchor, .. }, _) => {

@@ -109,7 +109,9 @@ impl Intervals<'_> {
             let half = if (spread - 1.0).abs() > 1e-12 { many * spread } else { single };
             let (value, half) = (values.value(cell), half / step);
             // What was cut off, where it can be told best: in proportion to what was not.
-            let cut = cut / step * ((value.abs() + half) / whole).min(1.0);
+            // Where totals may cancel, that says nothing.
+            let share = ((value.abs() + half) / whole).min(1.0);
+            let cut = cut / step * if contribution.lower < 0 { 1.0 } else { share };
             let lower = if contribution.lower < 0 { value - half - cut } else { value - half };
             Some(Bound { lower: lower.max(floor), upper: (value + half + cut).max(floor) })
         };

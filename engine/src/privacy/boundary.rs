@@ -5,7 +5,7 @@ use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan};
 
 use crate::error::{Code, Rejection};
-use crate::privacy::columns::{Columns, persons_column};
+use crate::privacy::columns::{Columns, persons_column, widen};
 use crate::privacy::contributions::{Bound, Contribution, Nested, Shape};
 use crate::privacy::facts::Facts;
 use crate::privacy::margins::{Margins, margins};
@@ -178,9 +178,11 @@ impl Analysis<'_> {
         let asked = columns.len();
         let chooses = !is_declared || persons_min > 0;
         let persons = chooses.then(|| persons_column(&mut columns));
+        let groups = self.groups(single, cells, !nested.is_empty());
+        widen(&mut columns, groups.last().copied().unwrap_or(1));
         let made = Boundary {
             contributions: shape.totals(&columns)?,
-            groups: self.groups(single, cells, !nested.is_empty()),
+            groups,
             keys: keys.into_iter().map(|(key, _)| key).collect(),
             columns,
             nested,

@@ -47,6 +47,11 @@ impl Candidates {
         Some(Self { starts, upper: range.upper, single: false })
     }
 
+    /// The range that they divide.
+    pub(crate) fn range(&self) -> (f64, f64) {
+        (self.starts.first().copied().unwrap_or(self.upper), self.upper)
+    }
+
     /// Number of bins.
     pub(crate) fn len(&self) -> usize {
         self.starts.len()

@@ -360,6 +360,23 @@ pub(crate) fn counted(argument: Option<Expr>, filter: Option<Expr>) -> Expr {
     when(condition, lit(1i64)).otherwise(lit(0i64)).unwrap_or_else(|_| lit(0i64))
 }
 
+/// Lets every column choose its norm up to what the most groups of a person can come to, so that
+/// the greatest norm cuts nobody off.
+pub(crate) fn widen(columns: &mut [Contribution], groups: u64) {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the root of a number of groups"
+    )]
+    let root = (groups as f64).sqrt().ceil() as u64;
+    for column in columns {
+        if let Bound::Norm(rungs) = &mut column.bound {
+            let most = rungs.last().copied().unwrap_or(1).saturating_mul(root);
+            *rungs = ladder(most.min(TOTAL_MAX.unsigned_abs()));
+        }
+    }
+}
+
 /// Norms to choose from: the greatest, and ever smaller ones by the root of two.
 fn ladder(most: u64) -> Vec<u64> {
     let rung = |i: u32| (most as f64 / f64::from(i).mul_add(0.5, 0.0).exp2()).ceil();
@@ -410,7 +427,7 @@ const VALUES_PER_PERSON: u64 = 10;
 const QUANTILE_ROWS: u64 = 10;
 
 /// Number of norms to choose from.
-const RUNGS: u32 = 40;
+const RUNGS: u32 = 47;
 
 /// Clamps beyond it would not leave room for sums.
 const TOTAL_MAX: i64 = 1 << 61;

@@ -192,10 +192,13 @@ impl Scope<'_> {
             },
             _ => None,
         };
+        // Integers wrap, and then no range holds.
+        let is_exact = |r: &Range| r.lower.abs().max(r.upper.abs()) < INTEGER_MAX;
+        let range = range.filter(|range| !integers || is_exact(range));
         let logical = compares(binary.op) || binary.op.is_logic_operator();
         // A division is empty where the divisor is zero.
         let divides = matches!(binary.op, Operator::Divide | Operator::Modulo);
-        let written = matches!(*binary.right, Expr::Literal(..));
+        let written = is_written(&binary.right);
         let nullable = left.nullable || right.nullable || (divides && !written);
         Facts { range, nullable, domain: logical.then(booleans), ..Facts::default() }
     }
@@ -310,6 +313,16 @@ pub(crate) const fn compares(op: Operator) -> bool {
             | NotILikeMatch
     )
 }
+
+/// Whether a divisor is a literal other than zero.
+fn is_written(divisor: &Expr) -> bool {
+    let Expr::Literal(value, _) = divisor else { return false };
+    let zero = ScalarValue::new_zero(&value.data_type());
+    !value.is_null() && zero.is_ok_and(|zero| zero != *value)
+}
+
+/// Integers below it in size are exact, also as floats' neighbours.
+const INTEGER_MAX: f64 = 4_611_686_018_427_387_904.0;
 
 fn remainder(a: Range, b: Range) -> Option<Range> {
     let most = (b.lower.abs().max(b.upper.abs()) - 1.0).max(0.0);

@@ -111,7 +111,7 @@ impl Analysis<'_> {
                 let facts = input.scope().facts(argument);
                 let kind = argument.get_type(input.plan.schema()).map_err(unplanned)?;
                 if func.name() == "sum" {
-                    summed(argument, &facts, kind.is_integer(), rows, &mut add)
+                    summed(argument, &facts, &kind, rows, &mut add)
                 } else {
                     averaged(argument, &facts, kind.is_integer(), &mut add)
                 }
@@ -142,17 +142,38 @@ fn extreme(value: Expr, of: Facts) -> (Expr, Facts) {
     (value, Facts { range: of.range, domain: of.domain, nullable: true, ..kept })
 }
 
+/// An integer that is held within a range that rows do not keep by themselves: what keys are listed
+/// from must hold. Null stays null.
+///
+/// # Errors
+/// [`Rejection`] only if the expression has no type, which was checked before.
+pub(crate) fn held(value: Expr, range: Option<Range>) -> Result<Expr, Rejection> {
+    let Some((lower, upper)) = range.and_then(Range::steps).filter(|_| is_whole(range)) else {
+        return Ok(value);
+    };
+    when(value.clone().lt(lit(lower)), lit(lower))
+        .when(value.clone().gt(lit(upper)), lit(upper))
+        .otherwise(value)
+        .map_err(unplanned)
+}
+
+fn is_whole(range: Option<Range>) -> bool {
+    range.is_some_and(|range| range.decimals == 0)
+}
+
 fn summed(
     argument: &Expr,
     of: &Facts,
-    integer: bool,
+    kind: &DataType,
     rows: u64,
     add: &mut impl FnMut(Expr) -> Expr,
 ) -> Result<(Expr, Facts), Rejection> {
     let range = of.person_total.or_else(|| total(of.range, rows));
     let facts = Facts { range, nullable: true, ..known(of) };
-    if integer {
-        return Ok((add(sum(argument.clone())), facts));
+    if kind.is_integer() {
+        let value = add(sum(argument.clone()));
+        let value = if kind.is_signed_integer() { held(value, range)? } else { value };
+        return Ok((value, facts));
     }
     let (value, step) = on_grid(argument, of.range)?;
     Ok((cast(add(sum(value)), DataType::Float64) / lit(step), facts))

@@ -20,6 +20,7 @@ use crate::error::{Code, Rejection};
 use crate::privacy::calendar;
 use crate::privacy::facts::Facts;
 use crate::privacy::grid::on_grid;
+use crate::privacy::person::held;
 use crate::privacy::range::{PRODUCT_DECIMALS, Range};
 use crate::privacy::relation::{Analysis, Kind, Relation, column_of, named, unplanned};
 use crate::privacy::total::literal;
@@ -140,7 +141,15 @@ impl Step<'_> {
             ("count", [_]) => Facts { range: Range::new(0.0, rows, 0), constant, ..kept },
             (name, _) => return Err(no_rule(name)),
         };
-        Ok((self.add(fun, args), facts))
+        // Ranks and counts are of as many rows as are said to count, whatever there are.
+        let kind = match fun.name() {
+            "row_number" | "rank" | "dense_rank" => Some(DataType::UInt64),
+            "count" => Some(DataType::Int64),
+            _ => None,
+        };
+        let value = self.add(fun, args);
+        let Some(kind) = kind else { return Ok((value, facts)) };
+        Ok((cast(held(cast(value, DataType::Int64), facts.range)?, kind), facts))
     }
 
     /// SUM and AVG, over integers on the grid of the argument's bounds.
@@ -157,7 +166,10 @@ impl Step<'_> {
             let times =
                 |r: Range| Range::new(r.lower.min(0.0) * rows, r.upper.max(0.0) * rows, r.decimals);
             let range = self.of.range.and_then(times);
-            let value = if integer { total } else { cast(total, DataType::Float64) / lit(step) };
+            let value = match integer {
+                true => held(total, range)?,
+                false => cast(total, DataType::Float64) / lit(step),
+            };
             return Ok((value, Facts { range, ..facts }));
         }
         let count = self.add(count_udaf().into(), vec![whole]);

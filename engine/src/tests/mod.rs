@@ -11,6 +11,7 @@ mod canary;
 mod epidemiology;
 mod fixture;
 mod generator;
+mod kept;
 mod omop;
 mod quantile_tree;
 mod reconstruct;
