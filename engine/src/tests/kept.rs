@@ -57,7 +57,7 @@ fn persons_beyond_the_rows_that_count_have_the_last_key() {
     let answer = ask(heavy(), counted, Some(2));
     assert!((total(&answer, 1) - 40.0).abs() < 0.5, "{}", total(&answer, 1));
     let numbered = "SELECT n, COUNT(DISTINCT person_id) AS persons FROM (SELECT person_id, \
-                    ROW_NUMBER() OVER (PARTITION BY person_id ORDER BY visit_date) AS n FROM visit) \
+                    ROW_NUMBER() OVER (PARTITION BY person_id ORDER BY days) AS n FROM visit) \
                     GROUP BY n";
     let answer = ask(heavy(), numbered, Some(8));
     assert_eq!(answer.len(), 8);
