@@ -6,16 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::Utc;
-use ledger_adapter::cosignature::Cosigner;
 use ledger_adapter::mirror::Mirror;
 use ledger_adapter::note::VerifierKey;
 use ledger_adapter::tiles::source::Source;
 use serde_json::json;
 
 use crate::commands::Context;
-use crate::commands::witness::{policy_line, told};
+use crate::commands::witness::{named, policy_line, told};
 use crate::fail::Failure;
-use crate::home::short;
 use crate::output::Output;
 use crate::serve;
 
@@ -53,9 +51,7 @@ pub(crate) fn run(
     out: &mut Output,
 ) -> Result<(), Failure> {
     let signer = context.home.keys()?.mirror_signer()?;
-    let name = arguments.name.clone();
-    let name = name.unwrap_or_else(|| format!("mirror.local/{}", short(signer.public().keyid())));
-    let cosigner = Cosigner::new(&name, signer)?;
+    let cosigner = named("mirror", arguments.name.as_deref(), signer)?;
     let line = |address| policy_line("mirror", &cosigner, address);
     if arguments.print {
         return told(&line(arguments.listen), context, out);

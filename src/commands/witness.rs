@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ledger_adapter::cosignature::Cosigner;
+use ledger_adapter::keys::Signer;
 use ledger_adapter::note::VerifierKey;
 use ledger_adapter::witnessing::Witness;
 use serde_json::json;
@@ -42,9 +43,7 @@ pub(crate) fn run(
     out: &mut Output,
 ) -> Result<(), Failure> {
     let signer = context.home.keys()?.witness_signer()?;
-    let name = arguments.name.clone();
-    let name = name.unwrap_or_else(|| format!("witness.local/{}", short(signer.public().keyid())));
-    let cosigner = Cosigner::new(&name, signer)?;
+    let cosigner = named("witness", arguments.name.as_deref(), signer)?;
     let line = |address| policy_line("witness", &cosigner, address);
     if arguments.print {
         return told(&line(arguments.listen), context, out);
@@ -57,6 +56,16 @@ pub(crate) fn run(
     let witness = Witness::open(&watched(&context.home), cosigner.clone(), logs)?;
     let routes = serve::witness(Arc::new(move |body, time| witness.add_checkpoint(body, time)));
     serve::run(arguments.listen, routes, |address| told(&line(address), context, out))
+}
+
+/// Names the key of a cosigner, after its role and itself unless a name was given.
+///
+/// # Errors
+/// [`Failure::Ledger`] if the name is none.
+pub(crate) fn named(role: &str, given: Option<&str>, signer: Signer) -> Result<Cosigner, Failure> {
+    let made = || format!("{role}.local/{}", short(signer.public().keyid()));
+    let name = given.map_or_else(made, str::to_owned);
+    Ok(Cosigner::new(&name, signer)?)
 }
 
 /// The line of a log's policy that names a cosigner.
