@@ -24,7 +24,9 @@ mod verify;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::durable;
@@ -121,7 +123,7 @@ impl Receipt {
             place: path.display().to_string(),
             fault: Untrusted::Missing,
         })?;
-        serde_json::from_slice(&bytes).map_err(malformed)
+        read(&bytes)
     }
 
     /// Writes the receipt in one step, replacing what was there.
@@ -133,6 +135,21 @@ impl Receipt {
         bytes.push(b'\n');
         durable::replace(path, &bytes, durable::PUBLIC)
     }
+}
+
+/// Reads a document that was written here, in no other spelling: a record as a list of its values,
+/// which serde takes as well, is another document to others' tools.
+///
+/// # Errors
+/// [`LedgerError::Malformed`].
+fn read<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, LedgerError> {
+    let document: T = serde_json::from_slice(bytes).map_err(malformed)?;
+    let given: Value = serde_json::from_slice(bytes).map_err(malformed)?;
+    if serde_json::to_value(&document).map_err(malformed)? == given {
+        return Ok(document);
+    }
+    let detail = "in another spelling than it is written in".to_owned();
+    Err(LedgerError::Malformed { what: "receipt", detail })
 }
 
 fn malformed(error: serde_json::Error) -> LedgerError {

@@ -42,7 +42,7 @@ use crate::error::{LedgerError, Untrusted};
 use crate::keys::PublicKey;
 use crate::proof::LogProof;
 use crate::receipt::proved::{Proved, disagrees};
-use crate::receipt::{Receipt, Trust, malformed};
+use crate::receipt::{Receipt, Trust, malformed, read};
 use crate::statement::Envelope;
 
 /// A receipt without question, answer and salts.
@@ -198,9 +198,9 @@ impl Filed {
         let fields: serde_json::Value = serde_json::from_slice(&bytes).map_err(malformed)?;
         // Each is then read whole, and refuses every field of the other.
         Ok(if fields.get("redacted").is_some() {
-            Self::Redacted(Box::new(serde_json::from_slice(&bytes).map_err(malformed)?))
+            Self::Redacted(Box::new(read(&bytes)?))
         } else {
-            Self::Whole(Box::new(serde_json::from_slice(&bytes).map_err(malformed)?))
+            Self::Whole(Box::new(read(&bytes)?))
         })
     }
 }

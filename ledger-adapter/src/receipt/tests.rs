@@ -445,3 +445,16 @@ fn every_flipped_bit_is_detected() {
         assert!(wrong == receipt || wrong.verify(&Trust::default()).is_err(), "bit {bit}");
     }
 }
+
+#[test]
+fn a_record_spelt_as_a_list_is_not_a_receipt() {
+    let receipt = build(&case());
+    let mut document = serde_json::to_value(&receipt).unwrap();
+    let bytes = |document: &Value| serde_json::to_vec(document).unwrap();
+    assert_eq!(read::<Receipt>(&bytes(&document)).unwrap(), receipt);
+    let paid = receipt.intent.cost;
+    document["intent"]["cost"] = serde_json::json!([paid.rho, paid.delta]);
+    // serde alone takes it for the same receipt, and JavaScript for another.
+    assert_eq!(serde_json::from_value::<Receipt>(document.clone()).unwrap(), receipt);
+    assert!(read::<Receipt>(&bytes(&document)).is_err());
+}

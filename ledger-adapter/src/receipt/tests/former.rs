@@ -53,7 +53,7 @@ fn what_a_former_key_of_the_log_signed_verifies_up_to_its_last_checkpoint() {
 
 #[test]
 fn a_policy_says_up_to_where_a_former_key_signed() {
-    let policy = |former: serde_json::Value, lines: &[u8]| {
+    let policy = |former: Value, lines: &[u8]| {
         let mut log_policy: Vec<_> =
             lines.iter().map(|seed| format!("log {}", vkey(*seed))).collect();
         log_policy.push("quorum none".to_owned());
