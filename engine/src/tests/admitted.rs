@@ -194,12 +194,15 @@ fn at_a_large_epsilon_the_street_gives_what_plain_sql_gives() {
         };
         found.retain(|row| !empty(row));
         assert_eq!(found.len(), expected.len(), "{sql}\n{found:?}\n{expected:?}");
+        // Plain SQL interpolates between two values; a private quantile is either of them.
+        let is_quantile = sql.contains("PERCENTILE") || sql.contains("MEDIAN");
+        let step = if is_quantile { 1.0 } else { 0.0 };
         for ((f, width), e) in found.iter().flatten().zip(expected.iter().flatten()) {
             match (f.parse::<f64>(), e.parse::<f64>()) {
                 // Counts of persons have no noise at this epsilon; sums of money have some.
                 (Ok(f), Ok(e)) => {
                     assert!(
-                        (f - e).abs() <= 2.0 * width + 1e-9 * e.abs(),
+                        (f - e).abs() <= 2.0 * width + step + 1e-9 * e.abs(),
                         "{f} {e} {width}: {sql}"
                     );
                     assert!(f == e || *width <= 0.25 * e.abs(), "{f} {e} {width}: {sql}");
