@@ -8,7 +8,8 @@ use super::rules::home_of;
 /// nobody may name: the root.
 const IMPORTS: &[(&str, &[&str])] = &[
     ("ledger-adapter", &[]),
-    ("engine", &["ledger-adapter"]),
+    ("engine", &["ledger-adapter", "seal"]),
+    ("seal", &[]),
     ("datasets", &["ledger-adapter"]),
     ("queries", &["engine"]),
     (ROOT, &["datasets", "engine", "ledger-adapter", "queries"]),

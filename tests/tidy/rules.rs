@@ -35,6 +35,12 @@ pub(super) const HOMES: &[Home] = &[
     Home { crates: &["signed_note", "tlog_tiles"], under: &["ledger-adapter/"], except: &[] },
     Home { crates: &["alloy", "k256", "revm"], under: &["ledger-adapter/src/chain/"], except: &[] },
     Home { crates: &["tfhe"], under: &["engine/seal/"], except: &[] },
+    Home { crates: &["hpke"], under: &["engine/src/federation/"], except: &[] },
+    Home {
+        crates: &["arrow_flight", "tonic", "rcgen", "x509_parser"],
+        under: &["src/wire/"],
+        except: &[],
+    },
     Home { crates: &["arrow", "parquet"], under: &[""], except: &["ledger-adapter/"] },
 ];
 
