@@ -234,6 +234,7 @@ impl Session {
             rows_per_person: self.terms.rows_per_person,
             groups_per_person: self.terms.groups_per_person,
             persons_min: self.terms.persons_min,
+            ..ContributionBounds::default()
         };
         Query {
             text: statement.text.clone(),

@@ -17,7 +17,31 @@ pub struct Catalog {
     account: Digest,
     buckets: u32,
     extracts: Vec<VerifiedExtract>,
+    /// Whose private records are here.
+    records: Records,
     tables: BTreeMap<String, Arc<TableSpec>>,
+}
+
+/// Whose private records can be read. What a table looks like is always told by all manifests.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Records {
+    /// Those of all sites.
+    All,
+    /// Those of the site of this extract.
+    Of(usize),
+    /// Nobody's.
+    Nobodys,
+}
+
+impl Records {
+    /// Whether the private records of this extract are read.
+    pub(crate) fn include(self, extract: usize) -> bool {
+        match self {
+            Self::All => true,
+            Self::Of(own) => own == extract,
+            Self::Nobodys => false,
+        }
+    }
 }
 
 /// One table, over all sites that have it.
@@ -69,7 +93,30 @@ impl Catalog {
             .into_iter()
             .map(|(name, spec)| (name, Arc::new(TableSpec { schema: schema(&spec), ..spec })))
             .collect();
-        Ok(Self { account: first.account, buckets: first.buckets, extracts, tables })
+        let (account, buckets, records) = (first.account, first.buckets, Records::All);
+        Ok(Self { account, buckets, extracts, records, tables })
+    }
+
+    /// The same population where only the private records of `site` are at hand; of nobody without
+    /// one. The other extracts need no more than their manifests and public tables.
+    ///
+    /// # Errors
+    /// [`Error::Untrusted`] if no extract is of that site.
+    pub fn with_records_of(mut self, site: Option<&str>) -> Result<Self, Error> {
+        self.records = match site {
+            None => Records::Nobodys,
+            Some(site) => {
+                let mut extracts = self.extracts.iter();
+                let own = extracts.position(|extract| extract.manifest().site == site);
+                Records::Of(own.ok_or_else(|| disagrees(site, "it has no extract here"))?)
+            }
+        };
+        Ok(self)
+    }
+
+    /// Whose private records are at hand.
+    pub(crate) const fn records(&self) -> Records {
+        self.records
     }
 
     /// The account that queries are charged to.

@@ -11,6 +11,7 @@ use ledger_adapter::digest::Digest;
 use ledger_adapter::error::{Inactive, LedgerError};
 use ledger_adapter::keys::Signer;
 use ledger_adapter::ledger::Ledger;
+use ledger_adapter::manifest::Rows;
 use ledger_adapter::receipt::Receipt;
 use ledger_adapter::statement::{
     Envelope, Intent, MechanismRecord, ReleasePredicate, intent_commitment, release_commitment,
@@ -19,9 +20,10 @@ use ledger_adapter::statement::{
 
 use crate::aggregate::{self, ExactAggregates};
 use crate::answer::Answer;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Records, TableSpec};
 use crate::error::{Code, Error, IncidentId, Rejection};
 use crate::estimate;
+use crate::noise::purse::Purse;
 use crate::notes;
 use crate::perturb::{self, NoisyAggregates};
 use crate::privacy::plan::{PrivatePlan, analyse};
@@ -173,7 +175,7 @@ impl Engine {
             return Ok(answer);
         }
         let settled = settle(&self.catalog, &priced, &self.session).await?;
-        let (charged, intent, salt) = self.charge(&priced)?;
+        let (charged, intent, salt) = self.charge(&priced, priced.plan.digest)?;
         // ═════════════════════ the gate: errors are silent, and the charge stands ═════════════
         let scan = VerifiedScan::open(&self.catalog, &priced, &settled, &charged);
         let scan = self.past_gate(scan)?;
@@ -221,6 +223,7 @@ impl Engine {
             rows_per_person: options.rows_per_person.or(query.bounds.rows_per_person),
             groups_per_person: options.groups_per_person.or(query.bounds.groups_per_person),
             persons_min: options.persons_min.unwrap_or(query.bounds.persons_min),
+            sites_per_person: query.bounds.sites_per_person,
         };
         let bound = bind(parsed, &self.session).await?;
         let plan = analyse(bound, &self.catalog, bounds)?;
@@ -277,21 +280,46 @@ impl Engine {
                 ExtractStatus::Revoked => return inactive(Inactive::Revoked),
                 ExtractStatus::Unknown => return inactive(Inactive::Unattested),
             }
-            let tables = &extract.manifest().tables;
-            let read: Vec<usize> = (0..tables.len())
-                .filter(|t| priced.plan.tables.contains(&tables[*t].name))
-                .collect();
-            extract.check_tables(&read)?;
+        }
+        for (e, extract) in self.catalog.extracts().iter().enumerate() {
+            extract.check_tables(&self.read_of(e, priced))?;
         }
         Ok(())
     }
 
-    pub(crate) fn charge(&self, priced: &PricedPlan) -> Result<(Charged, Intent, Digest), Error> {
+    /// The tables of an extract that a query reads, by their number in its manifest.
+    fn read_of(&self, extract: usize, priced: &PricedPlan) -> Vec<usize> {
+        let read = priced.plan.tables.iter().filter_map(|name| self.catalog.table(name));
+        let source = |spec: &Arc<TableSpec>| {
+            let mut sources = spec.sources.iter();
+            let (_, table) = sources.find(|(e, _)| *e == extract)?;
+            let is_here = match spec.rows {
+                // The first site's copy is the one that is read; the others are checked with it
+                // where whole extracts are at hand.
+                Rows::Public => {
+                    let is_first = spec.sources.first().is_some_and(|(e, _)| *e == extract);
+                    is_first || self.catalog.records() == Records::All
+                }
+                Rows::PerPerson { .. } => self.catalog.records().include(extract),
+            };
+            is_here.then_some(*table)
+        };
+        let mut tables: Vec<usize> = read.filter_map(source).collect();
+        tables.sort_unstable();
+        tables
+    }
+
+    /// Charges a plan, under the digest that it is known by.
+    pub(crate) fn charge(
+        &self,
+        priced: &PricedPlan,
+        plan: Digest,
+    ) -> Result<(Charged, Intent, Digest), Error> {
         let intent = Intent {
             version: 1,
             query: Digest::random()?,
             sql: priced.plan.text.clone(),
-            plan: priced.plan.digest,
+            plan,
             engine: ENGINE.to_owned(),
             inputs: self.catalog.extracts().iter().map(|extract| extract.root()).collect(),
             cost: priced.cost,
@@ -330,10 +358,13 @@ impl Engine {
         exact: Vec<ExactAggregates>,
         charged: Charged,
     ) -> Result<(Vec<NoisyAggregates>, Vec<MechanismRecord>, Charged), Error> {
-        self.past_gate(perturb::run(priced, exact, charged, self.settings.confidence))
+        let mut purse = Purse::open(charged);
+        let drawn = perturb::run(priced, exact, &mut purse, self.settings.confidence);
+        let (noisy, mechanisms) = self.past_gate(drawn)?;
+        Ok((noisy, mechanisms, self.past_gate(purse.close())?))
     }
 
-    async fn estimate(
+    pub(crate) async fn estimate(
         &self,
         priced: &PricedPlan,
         noisy: Vec<NoisyAggregates>,
@@ -344,7 +375,7 @@ impl Engine {
         self.past_gate(finished)
     }
 
-    fn publish(
+    pub(crate) fn publish(
         &self,
         priced: &PricedPlan,
         mut answer: Answer,
@@ -415,15 +446,28 @@ impl Engine {
     }
 
     /// Past the gate an error says nothing but a name; the reason goes to the operator's log.
-    fn past_gate<T, E: std::error::Error>(&self, result: Result<T, E>) -> Result<T, Error> {
-        result.map_err(|error| {
-            let mut bytes = [0; 8];
-            // Without entropy the incident is still logged, under the name 0.
-            let _ = getrandom::fill(&mut bytes);
-            let incident = IncidentId(u64::from_be_bytes(bytes));
-            (self.incidents)(incident, &chain(&error));
-            Error::Failed(incident)
-        })
+    pub(crate) fn past_gate<T, E: std::error::Error>(&self, result: Result<T, E>) -> Result<T, Error> {
+        result.map_err(|error| Error::Failed(self.incident(&error)))
+    }
+
+    /// Gives a failure a name, and tells the operator's log its reason.
+    pub(crate) fn incident(&self, error: &dyn std::error::Error) -> IncidentId {
+        let mut bytes = [0; 8];
+        // Without entropy the incident is still logged, under the name 0.
+        let _ = getrandom::fill(&mut bytes);
+        let incident = IncidentId(u64::from_be_bytes(bytes));
+        (self.incidents)(incident, &chain(error));
+        incident
+    }
+
+    /// The ledger that it charges.
+    pub(crate) const fn ledger(&self) -> &Arc<dyn Ledger> {
+        &self.ledger
+    }
+
+    /// Whether questions are in the dialect of OHDSI.
+    pub(crate) fn is_ohdsi(&self) -> bool {
+        self.settings.dialect == Dialect::Ohdsi
     }
 }
 
@@ -440,11 +484,11 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// What goes into the receipt of a query besides the answer.
-struct Papers {
-    intent: Intent,
-    salt: Digest,
-    mechanisms: Vec<MechanismRecord>,
-    notes: Vec<String>,
+pub(crate) struct Papers {
+    pub(crate) intent: Intent,
+    pub(crate) salt: Digest,
+    pub(crate) mechanisms: Vec<MechanismRecord>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// Name and version of this engine, in receipts.

@@ -17,6 +17,7 @@ pub mod catalog;
 pub mod engine;
 pub mod error;
 mod estimate;
+pub mod federation;
 mod marginals;
 pub mod noise;
 mod notes;

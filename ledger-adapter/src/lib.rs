@@ -67,6 +67,7 @@ pub mod manifest;
 pub mod memory;
 pub mod mirror;
 pub mod note;
+pub mod once;
 pub mod policy;
 pub mod proof;
 pub mod receipt;

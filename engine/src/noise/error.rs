@@ -64,6 +64,12 @@ pub enum NoiseError {
     /// An earlier step with the same charge failed; nothing was drawn.
     #[error("an earlier step with the same charge failed")]
     Spoilt,
+    /// Parties that each add a share of the noise did not add it up.
+    #[error("the parties did not add up their shares: {reason}")]
+    Parties {
+        /// Who, and why.
+        reason: String,
+    },
     /// Our charge is below opendp's privacy map; nothing was drawn.
     #[error("the charge of a column is below its privacy map")]
     MapDisagrees,

@@ -39,6 +39,7 @@ pub mod purse;
 mod residual;
 mod sampler;
 pub mod selection;
+pub mod share;
 mod tail;
 #[cfg(test)]
 pub(crate) mod tape;

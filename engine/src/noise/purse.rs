@@ -4,6 +4,7 @@
 //!   Charged ──open──▶ Purse ──add──▶ noisy integers
 //!                       │   ──select──▶ indices       what a step returns may shape the next one
 //!                       │   ──keep──▶ which keys
+//!                       │   ──share──▶ values with one party's share of the noise
 //!                       └──close──▶ Charged
 //! ```
 //! Every step is paid before anything is drawn for it, and all steps together cost at most what
@@ -19,9 +20,61 @@ use ledger_adapter::cost::{Cost, Delta};
 
 use super::choice::Chooser;
 use super::mechanism::{self, Mechanism};
+use super::share::{self, NoisyShare};
 #[cfg(test)]
 use super::tape;
-use super::{Column, KeepTable, NoiseError, Scores, generator, selection_charge};
+use super::{Column, KeepTable, Noise, NoiseError, Scores, generator, selection_charge};
+
+/// Whatever noise is drawn through: a [`Purse`], or many parties that each add a share.
+pub trait Door {
+    /// As [`Purse::add`]; what comes back is an answer, or decides what is answered.
+    ///
+    /// # Errors
+    /// As [`Purse::add`].
+    fn add(&mut self, columns: Vec<Column>) -> Result<Vec<Vec<i128>>, NoiseError>;
+
+    /// As [`Door::add`]; what comes back only chooses how precisely the rest is answered.
+    ///
+    /// # Errors
+    /// As [`Purse::add`].
+    fn add_to_choose(&mut self, columns: Vec<Column>) -> Result<Vec<Vec<i128>>, NoiseError> {
+        self.add(columns)
+    }
+
+    /// As [`Purse::select`].
+    ///
+    /// # Errors
+    /// As [`Purse::select`].
+    fn select(&mut self, selections: Vec<Scores>) -> Result<Vec<Vec<usize>>, NoiseError>;
+
+    /// As [`Purse::keep`].
+    ///
+    /// # Errors
+    /// As [`Purse::keep`].
+    fn keep(&mut self, counts: &[i128], table: &KeepTable) -> Result<Vec<bool>, NoiseError>;
+
+    /// The noise that values get which are asked for with `noise`.
+    ///
+    /// # Errors
+    /// If it has no scale.
+    fn law(&self, noise: Noise) -> Result<Noise, NoiseError> {
+        Ok(noise)
+    }
+}
+
+impl Door for Purse {
+    fn add(&mut self, columns: Vec<Column>) -> Result<Vec<Vec<i128>>, NoiseError> {
+        Self::add(self, columns)
+    }
+
+    fn select(&mut self, selections: Vec<Scores>) -> Result<Vec<Vec<usize>>, NoiseError> {
+        Self::select(self, selections)
+    }
+
+    fn keep(&mut self, counts: &[i128], table: &KeepTable) -> Result<Vec<bool>, NoiseError> {
+        Self::keep(self, counts, table)
+    }
+}
 
 /// A granted charge of which part is spent.
 #[derive(Debug)]
@@ -64,16 +117,7 @@ impl Purse {
     /// columns together Σρᵢ-zCDP.
     pub fn add(&mut self, columns: Vec<Column>) -> Result<Vec<Vec<i128>>, NoiseError> {
         let charged = self.take()?;
-        let mut mechanisms = Vec::with_capacity(columns.len());
-        let mut cost = Cost::default();
-        for column in &columns {
-            let rho = column.charge()?;
-            let mechanism = Mechanism::new(column.noise)?;
-            mechanism.check(column, rho)?;
-            mechanisms.push(mechanism);
-            cost = sum(cost, Cost { rho, delta: Delta::default() })?;
-        }
-        self.pay(&charged, cost)?;
+        let mechanisms = self.pay_for(&charged, &columns)?;
         #[cfg(test)]
         let parts = columns.iter().map(tape::Part::of_column).collect();
         let draw = || -> Result<Vec<Vec<i128>>, NoiseError> {
@@ -85,6 +129,35 @@ impl Purse {
         let noisy = draw()?;
         self.charged = Some(charged);
         Ok(noisy)
+    }
+
+    /// Adds one party's share of noise to all columns, where at least `honest` of the parties that
+    /// add up their shares neither leave theirs out nor tell it.
+    ///
+    /// # Errors
+    /// As for [`add`](Self::add), and those of [`share`](mod@super::share).
+    ///
+    /// # Privacy
+    /// As for [`add`](Self::add), of the sum of the shares, to whoever sees no share of an honest
+    /// party but in that sum.
+    pub fn share(&mut self, columns: Vec<Column>, honest: u32) -> Result<NoisyShare, NoiseError> {
+        let charged = self.take()?;
+        self.pay_for(&charged, &columns)?;
+        let drawn = columns.into_iter().map(|column| share::draw(column, honest));
+        let drawn = NoisyShare::new(drawn.collect::<Result<_, _>>()?);
+        self.charged = Some(charged);
+        Ok(drawn)
+    }
+
+    /// Pays for columns to which others add the noise.
+    ///
+    /// # Errors
+    /// As for [`add`](Self::add), before anything is drawn.
+    pub fn account(&mut self, columns: &[Column]) -> Result<(), NoiseError> {
+        let charged = self.take()?;
+        self.pay_for(&charged, columns)?;
+        self.charged = Some(charged);
+        Ok(())
     }
 
     /// Chooses one candidate for every cell of every selection, by the exponential mechanism.
@@ -164,6 +237,25 @@ impl Purse {
     /// Takes the charge out for a step; only a step that succeeds puts it back.
     fn take(&mut self) -> Result<Charged, NoiseError> {
         self.charged.take().ok_or(NoiseError::Spoilt)
+    }
+
+    /// Pays for the noise of columns, whose costs two computations agree about.
+    fn pay_for(
+        &mut self,
+        charged: &Charged,
+        columns: &[Column],
+    ) -> Result<Vec<Mechanism>, NoiseError> {
+        let mut mechanisms = Vec::with_capacity(columns.len());
+        let mut cost = Cost::default();
+        for column in columns {
+            let rho = column.charge()?;
+            let mechanism = Mechanism::new(column.noise)?;
+            mechanism.check(column, rho)?;
+            mechanisms.push(mechanism);
+            cost = sum(cost, Cost { rho, delta: Delta::default() })?;
+        }
+        self.pay(charged, cost)?;
+        Ok(mechanisms)
     }
 
     /// Adds `cost` to what is spent, if it was granted.

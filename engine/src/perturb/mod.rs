@@ -17,14 +17,13 @@ pub(crate) mod tree;
 use arrow::array::{ArrayRef, UInt64Array};
 use arrow::compute::take;
 use datafusion::error::DataFusionError;
-use ledger_adapter::charge::Charged;
 use ledger_adapter::statement::MechanismRecord;
 
 use crate::aggregate::ExactAggregates;
 use crate::marginals::Plan;
 use crate::marginals::error::MarginalsError;
 use crate::noise::error::NoiseError;
-use crate::noise::purse::Purse;
+use crate::noise::purse::Door;
 use crate::noise::selection::keep_table;
 use crate::noise::{self, Column, Noise, Scale};
 use crate::perturb::bounds::{choose_groups, choose_norm};
@@ -94,17 +93,16 @@ pub(crate) enum PerturbError {
 pub(crate) fn run(
     priced: &PricedPlan,
     exact: Vec<ExactAggregates>,
-    charged: Charged,
+    door: &mut dyn Door,
     confidence: f64,
-) -> Result<(Vec<NoisyAggregates>, Vec<MechanismRecord>, Charged), PerturbError> {
-    let mut purse = Purse::open(charged);
+) -> Result<(Vec<NoisyAggregates>, Vec<MechanismRecord>), PerturbError> {
     let mut noisy = Vec::with_capacity(exact.len());
     let mut records = Vec::new();
     for ((boundary, price), exact) in priced.plan.boundaries.iter().zip(&priced.prices).zip(exact) {
         let step = Step { boundary, price, exact, confidence };
-        noisy.push(step.run(&mut purse, &mut records)?);
+        noisy.push(step.run(door, &mut records)?);
     }
-    Ok((noisy, records, purse.close()?))
+    Ok((noisy, records))
 }
 
 /// One boundary on its way.
@@ -126,18 +124,18 @@ struct Shown {
 impl Step<'_> {
     fn run(
         mut self,
-        purse: &mut Purse,
+        door: &mut dyn Door,
         records: &mut Vec<MechanismRecord>,
     ) -> Result<NoisyAggregates, PerturbError> {
         let boundary = self.boundary;
         records.extend(choice_records(boundary, self.price)?);
-        let profiles = self.profiles(purse)?;
+        let profiles = self.profiles(door)?;
         let mut profiles = boundary.choices().into_iter().zip(profiles).enumerate();
         let mut groups_rung = boundary.groups.len() - 1;
         if boundary.groups.len() > 1
             && let Some((i, ((_, rungs), profile))) = profiles.next()
         {
-            let spread = noise::deviation(self.price.profile_noise(i)?);
+            let spread = noise::deviation(door.law(self.price.profile_noise(i)?)?);
             groups_rung = choose_groups(rungs, &profile, spread);
         }
         let groups = boundary.groups[groups_rung];
@@ -145,15 +143,16 @@ impl Step<'_> {
         let shown = match &plan {
             // Small cells are left out of the finished margins.
             Some(_) => self.every_cell(),
-            None => self.shown(purse, groups_rung, records)?,
+            None => self.shown(door, groups_rung, records)?,
         };
         let mut rungs = vec![groups_rung; boundary.columns.len()];
         let mut bounds = vec![None; boundary.columns.len()];
         for (i, ((column, norms), profile)) in profiles {
             let Some(column) = column else { continue };
-            let spread = noise::deviation(self.price.profile_noise(i)?);
-            let noises =
-                boundary.slots(column).map(|slot| Ok(noise::deviation(self.price.noise(slot)?)));
+            let spread = noise::deviation(door.law(self.price.profile_noise(i)?)?);
+            let noises = boundary
+                .slots(column)
+                .map(|slot| Ok(noise::deviation(door.law(self.price.noise(slot)?)?)));
             let noises = noises.collect::<Result<Vec<f64>, NoiseError>>()?;
             let (rung, cut) = choose_norm(norms, &profile, spread, &noises, shown.cells.len());
             rungs[column] = rung;
@@ -166,18 +165,18 @@ impl Step<'_> {
         }
         let (columns, noises, margins) = match &plan {
             Some(plan) => {
-                let margins = self.margins(purse, plan, &rungs, records)?;
+                let margins = self.margins(door, plan, &rungs, records)?;
                 let (columns, noises) = (vec![], REFERENCE.into());
                 (vec![columns; rungs.len()], vec![noises; rungs.len()], margins)
             }
             None => {
-                let (columns, noises) = self.columns(purse, &shown, &rungs, records)?;
+                let (columns, noises) = self.columns(door, &shown, &rungs, records)?;
                 (columns, noises, vec![])
             }
         };
         let bins = std::mem::take(&mut self.exact.bins);
         let quantiles =
-            quantiles((boundary, self.price), &bins, &shown.cells, self.confidence, purse)?;
+            quantiles((boundary, self.price), &bins, &shown.cells, self.confidence, door)?;
         records.extend(quantile_records(boundary, self.price)?);
         let picked: UInt64Array = shown.cells.iter().map(|cell| *cell as u64).collect();
         let keys = self.exact.keys.iter().map(|array| take(array, &picked, None));
@@ -194,17 +193,17 @@ impl Step<'_> {
     }
 
     /// Noisy profiles, for the private choices.
-    fn profiles(&mut self, purse: &mut Purse) -> Result<Vec<Vec<i128>>, PerturbError> {
+    fn profiles(&mut self, door: &mut dyn Door) -> Result<Vec<Vec<i128>>, PerturbError> {
         let profiles = std::mem::take(&mut self.exact.profiles);
         if profiles.is_empty() {
             return Ok(vec![]);
         }
         let column = |(i, values)| {
             let noise = self.price.profile_noise(i)?;
-            Ok(Column::within(values, 1, Some(1), noise))
+            Ok(Column::within(values, self.price.profile_reach(), Some(1), noise))
         };
         let columns = profiles.into_iter().enumerate().map(column);
-        Ok(purse.add(columns.collect::<Result<_, NoiseError>>()?)?)
+        Ok(door.add_to_choose(columns.collect::<Result<_, NoiseError>>()?)?)
     }
 
     fn every_cell(&self) -> Shown {
@@ -215,7 +214,7 @@ impl Step<'_> {
     /// Which cells are shown: all declared ones, or those of enough persons.
     fn shown(
         &self,
-        purse: &mut Purse,
+        door: &mut dyn Door,
         rung: usize,
         records: &mut Vec<MechanismRecord>,
     ) -> Result<Shown, PerturbError> {
@@ -228,7 +227,7 @@ impl Step<'_> {
         if boundary.selects_keys() {
             let table = keep_table(self.price.columns[persons], self.price.keys, groups)?;
             self.name_cells(&[every()]);
-            let kept = purse.keep(counts, &table)?;
+            let kept = door.keep(counts, &table)?;
             records.push(keys_record(boundary, self.price));
             let cells = (0..kept.len()).filter(|cell| kept[*cell]).collect();
             return Ok(Shown { cells, persons: None, threshold: None });
@@ -236,7 +235,8 @@ impl Step<'_> {
         let slot = boundary.slots(persons).nth(rung).ok_or_else(missing)?;
         let noise = self.price.noise(slot)?;
         self.name_cells(&[every()]);
-        let noisy = purse.add(vec![column(counts.clone(), slot, noise)])?.remove(0);
+        let noisy = door.add(vec![column(counts.clone(), slot, noise)])?.remove(0);
+        let noise = door.law(noise)?;
         let mut threshold = None;
         if !boundary.is_declared {
             threshold = Some(noise::threshold_of(noise, groups, self.price.keys)?);
@@ -260,7 +260,7 @@ impl Step<'_> {
     /// The noisy columns of the shown cells, each under its bound.
     fn columns(
         &self,
-        purse: &mut Purse,
+        door: &mut dyn Door,
         shown: &Shown,
         rungs: &[usize],
         records: &mut Vec<MechanismRecord>,
@@ -271,7 +271,7 @@ impl Step<'_> {
         for (column, rung) in rungs.iter().enumerate() {
             let slot = boundary.slots(column).nth(*rung).ok_or_else(missing)?;
             let noise = self.price.noise(slot)?;
-            noises.push(noise);
+            noises.push(door.law(noise)?);
             if boundary.persons == Some(column) {
                 continue;
             }
@@ -281,7 +281,7 @@ impl Step<'_> {
             records.push(slot_record(boundary, self.price, slot)?);
         }
         self.name_cells(&vec![shown.cells.clone(); drawn.len()]);
-        let mut noisy = purse.add(drawn)?.into_iter();
+        let mut noisy = door.add(drawn)?.into_iter();
         let columns = (0..rungs.len()).map(|column| {
             if boundary.persons != Some(column) {
                 return noisy.next().unwrap_or_default();
@@ -296,7 +296,7 @@ impl Step<'_> {
     /// The margins of all columns, each under its bound.
     fn margins(
         &self,
-        purse: &mut Purse,
+        door: &mut dyn Door,
         plan: &Plan,
         rungs: &[usize],
         records: &mut Vec<MechanismRecord>,
@@ -308,7 +308,7 @@ impl Step<'_> {
             let slot = boundary.slots(column).nth(rung).ok_or_else(missing)?;
             let whole = self.price.columns[column];
             let full = &self.exact.slots[boundary.first_slot(column) + rung];
-            margins[column] = residual::draw(boundary, plan, (slot, whole), full, purse)?;
+            margins[column] = residual::draw(boundary, plan, (slot, whole), full, door)?;
             records.extend(margin_records(boundary, self.price, plan, slot)?);
         }
         Ok(margins)

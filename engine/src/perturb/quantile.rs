@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use ledger_adapter::cost::Rho;
 
 use crate::noise::error::NoiseError;
-use crate::noise::purse::Purse;
+use crate::noise::purse::Door;
 use crate::noise::{Column, Scores, Sharpness, quantile_of, sharpness_within};
 use crate::perturb::tree::{Reading, Tree};
 use crate::privacy::boundary::Boundary;
@@ -46,7 +46,7 @@ pub(super) fn quantiles(
     bins: &[Vec<BTreeMap<usize, u64>>],
     shown: &[usize],
     confidence: f64,
-    purse: &mut Purse,
+    door: &mut dyn Door,
 ) -> Result<Vec<Vec<Drawn>>, NoiseError> {
     let drawings = drawings(boundary);
     let mut drawn = vec![vec![]; drawings.iter().map(|drawing| drawing.targets.len()).sum()];
@@ -55,14 +55,14 @@ pub(super) fn quantiles(
         let terms = Terms { groups: boundary.groups_max(), share: *share, confidence };
         match &drawing.tree {
             Some(tree) => {
-                let read = together(drawing, tree, &rows, terms, purse)?;
+                let read = together(drawing, tree, &rows, terms, door)?;
                 for (target, read) in drawing.targets.iter().zip(read) {
                     drawn[target.place] = read;
                 }
             }
             None => {
                 for target in &drawing.targets {
-                    drawn[target.place] = alone(drawing, target, &rows, terms, purse)?;
+                    drawn[target.place] = alone(drawing, target, &rows, terms, door)?;
                 }
             }
         }
@@ -89,17 +89,17 @@ fn together(
     tree: &Tree,
     rows: &[&BTreeMap<usize, u64>],
     terms: Terms,
-    purse: &mut Purse,
+    door: &mut dyn Door,
 ) -> Result<Vec<Vec<Drawn>>, NoiseError> {
     let (sensitivity, noise) = drawing.tree_noise(tree, terms.groups, terms.share)?;
     let values = rows.iter().flat_map(|bins| tree.counts(bins, ROW)).collect();
-    let noisy = purse.add(vec![Column::within(values, sensitivity, None, noise)])?.remove(0);
+    let noisy = door.add(vec![Column::within(values, sensitivity, None, noise)])?.remove(0);
     let in_rows: Vec<f64> = noisy.into_iter().map(|count| count as f64 / ROW as f64).collect();
     let readings = in_rows.chunks(tree.len()).map(|counts| Reading::of(tree.ranks(counts)));
     let readings: Vec<Reading> = readings.collect();
     // So many deviations hold a sum of noise with the asked confidence; one step more, as those of
     // the narrowest noise are whole.
-    let reach = quantile_of(noise, 1.0 - terms.confidence)?.saturating_add(1) as f64 / ROW as f64;
+    let reach = quantile_of(door.law(noise)?, 1.0 - terms.confidence)?.saturating_add(1) as f64 / ROW as f64;
     let fractions = drawing.targets.iter().filter_map(|target| target.rank.fraction());
     let read = fractions.map(|fraction| {
         let deviations = tree.deviations(fraction).into_iter();
@@ -127,7 +127,7 @@ fn alone(
     target: &Target,
     rows: &[&BTreeMap<usize, u64>],
     terms: Terms,
-    purse: &mut Purse,
+    door: &mut dyn Door,
 ) -> Result<Vec<Drawn>, NoiseError> {
     let (candidates, Terms { groups, share, confidence }) = (drawing.candidates, terms);
     let range = drawing.range(target);
@@ -138,7 +138,7 @@ fn alone(
         let aimed = Aimed { rank: target.rank, aim, sharpness, confidence };
         let values = rows.iter().map(|bins| aimed.scores(bins, candidates.len())).collect();
         let scores = Scores { values, sensitivity: range, groups, sharpness };
-        chosen.push(purse.select(vec![scores])?.remove(0));
+        chosen.push(door.select(vec![scores])?.remove(0));
     }
     let one = |cell: usize| {
         let [at, below, above] = [0, 1, 2].map(|aim: usize| chosen[aim][cell]);

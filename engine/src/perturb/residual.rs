@@ -3,7 +3,8 @@
 
 use crate::marginals::error::MarginalsError;
 use crate::marginals::{Plan, Weights, plan};
-use crate::noise::purse::Purse;
+use crate::noise::error::NoiseError;
+use crate::noise::purse::Door;
 use crate::noise::{Column, Noise, Residual, deviation, residual_scale_within};
 use crate::perturb::PerturbError;
 use crate::privacy::boundary::{Boundary, Slot};
@@ -89,19 +90,22 @@ pub(super) fn draw(
     plan: &Plan,
     (slot, whole): (Slot, Rho),
     full: &[i128],
-    purse: &mut Purse,
+    door: &mut dyn Door,
 ) -> Result<Margin, PerturbError> {
     let shape = plan.shape();
     let mut columns = Vec::with_capacity(plan.closure.len());
-    let mut sigmas = Vec::with_capacity(plan.closure.len());
+    let mut noises = Vec::with_capacity(plan.closure.len());
     for (part, (noise, sizes)) in plan.closure.iter().zip(scales(boundary, plan, slot, whole)?) {
         let values = shape.marginal_of(full, part.attributes)?;
-        sigmas.push(deviation(noise) / part.cells as f64);
+        noises.push(noise);
         let residual = Some(Residual { shape: sizes });
         let within = Column::within(values, slot.sensitivity, Some(1), noise);
         columns.push(Column { residual, ..within });
     }
-    let drawn = purse.add(columns)?;
+    let drawn = door.add(columns)?;
+    let sigmas = plan.closure.iter().zip(noises);
+    let sigmas = sigmas.map(|(part, noise)| Ok(deviation(door.law(noise)?) / part.cells as f64));
+    let sigmas = sigmas.collect::<Result<Vec<f64>, NoiseError>>()?;
     let residuals = plan.closure.iter().zip(drawn);
     let residuals = residuals.map(|(part, values)| shape.projected(part.attributes, values));
     let residuals: Vec<_> = residuals.collect::<Result<_, MarginalsError>>()?;

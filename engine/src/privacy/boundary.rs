@@ -36,13 +36,15 @@ pub(crate) struct Boundary {
     pub(crate) persons_min: u64,
     /// For ROLLUP, CUBE and GROUPING SETS: which sums over keys are asked for.
     pub(crate) margins: Option<Margins>,
+    /// Most sites that one person is at, where each bounds and adds up its own.
+    pub(crate) sites_per_person: Option<u64>,
 }
 
 /// One exact sum per cell that is computed: a column under one of the bounds to choose from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Slot {
     pub(crate) column: usize,
-    /// Most that one person moves one cell, in steps of the grid; at least 1.
+    /// Most that one person moves one cell, in steps of the grid, over all sites; at least 1.
     pub(crate) sensitivity: u64,
     /// Most cells that one person moves; `None` if the sensitivity bounds them all together, in
     /// the L2 norm.
@@ -50,6 +52,11 @@ pub(crate) struct Slot {
 }
 
 impl Boundary {
+    /// How many times a bound on a person holds at once: that of one site, at so many sites.
+    pub(crate) fn reach(&self) -> u64 {
+        self.sites_per_person.unwrap_or(1)
+    }
+
     /// Most groups of a person that are looked at.
     pub(crate) fn groups_max(&self) -> u64 {
         self.groups.last().copied().unwrap_or(1)
@@ -78,12 +85,13 @@ impl Boundary {
     /// The slots of a column, one per bound to choose from.
     pub(crate) fn slots(&self, column: usize) -> impl Iterator<Item = Slot> + '_ {
         let contribution = &self.columns[column];
-        self.rungs(column).iter().map(move |rung| match contribution.bound {
-            Bound::Clamp => Slot { column, sensitivity: contribution.clamp(), groups: Some(*rung) },
-            Bound::Norm(_) => Slot { column, sensitivity: *rung, groups: None },
-            Bound::Linked { row, .. } => {
-                Slot { column, sensitivity: rung.saturating_mul(row), groups: None }
-            }
+        self.rungs(column).iter().map(move |rung| {
+            let (of_site, groups) = match contribution.bound {
+                Bound::Clamp => (contribution.clamp(), Some(*rung)),
+                Bound::Norm(_) => (*rung, None),
+                Bound::Linked { row, .. } => (rung.saturating_mul(row), None),
+            };
+            Slot { column, sensitivity: of_site.saturating_mul(self.reach()), groups }
         })
     }
 
@@ -99,6 +107,9 @@ impl Boundary {
         let keys: Vec<_> = self.keys.iter().map(|key| &key.domain).collect();
         let (groups, margins, least) = (&self.groups, &self.margins, self.persons_min);
         text.push_str(&format!("\n{columns:?} {keys:?} {groups:?} {margins:?} {least}"));
+        if let Some(sites) = self.sites_per_person {
+            text.push_str(&format!(" each site on its own, {sites} per person"));
+        }
         names.shown(&text)
     }
 
@@ -191,6 +202,7 @@ impl Analysis<'_> {
             shows_persons: persons.is_some_and(|column| column < asked),
             persons_min,
             margins: margins.map(|(margins, _)| margins),
+            sites_per_person: self.bounds.sites_per_person.map(u64::from),
         };
         let index = self.placed(made);
         // Named after the boundary that this would have been, if it were not asked for already.

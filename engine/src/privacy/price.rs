@@ -38,6 +38,10 @@ pub(crate) struct BoundaryPrice {
     pub(crate) quantiles: Vec<Rho>,
     /// For choosing which keys are shown; zero if they are declared.
     pub(crate) keys: Delta,
+    /// Most sites that count a person on their own.
+    reach: u64,
+    /// The laws of noise to choose from: only the Gaussian is put together from shares.
+    families: &'static [Family],
 }
 
 impl BoundaryPrice {
@@ -48,17 +52,23 @@ impl BoundaryPrice {
     pub(crate) fn noise(&self, slot: Slot) -> Result<Noise, noise::error::NoiseError> {
         let share = self.columns[slot.column];
         match slot.groups {
-            Some(groups) => noise::noise_within(slot.sensitivity, groups, share, EITHER),
+            Some(groups) => noise::noise_within(slot.sensitivity, groups, share, self.families),
             None => noise::noise_within(slot.sensitivity, 1, share, GAUSSIAN),
         }
     }
 
-    /// The noise of the profile for a private choice: one person moves one of its counts by one.
+    /// How far one person moves a profile for a private choice: one of its counts by one, at each
+    /// site.
+    pub(crate) const fn profile_reach(&self) -> u64 {
+        self.reach
+    }
+
+    /// The noise of the profile for a private choice.
     ///
     /// # Errors
     /// As [`BoundaryPrice::noise`].
     pub(crate) fn profile_noise(&self, choice: usize) -> Result<Noise, noise::error::NoiseError> {
-        noise::noise_within(1, 1, self.choices[choice], GAUSSIAN)
+        noise::noise_within(self.reach, 1, self.choices[choice], GAUSSIAN)
     }
 }
 
@@ -95,6 +105,8 @@ pub(crate) fn price(plan: PrivatePlan, epsilon: f64, delta: f64) -> Result<Price
             choices: shares(&weights.choices),
             quantiles: shares(&weights.quantiles),
             keys: if boundary.is_declared { Delta::default() } else { for_keys },
+            reach: boundary.reach(),
+            families: if boundary.sites_per_person.is_some() { GAUSSIAN } else { EITHER },
         };
         check_keys(boundary, &price)?;
         for record in records(boundary, &price)? {
@@ -244,7 +256,7 @@ pub(crate) fn choice_records(
             Some(column) => format!("{} (choice of bound)", boundary.columns[column].label),
             None => "groups per person (choice of bound)".to_owned(),
         };
-        record(of, (1, 1), price.profile_noise(i)?)
+        record(of, (price.profile_reach(), 1), price.profile_noise(i)?)
     };
     choices.map(one).collect()
 }

@@ -24,6 +24,8 @@ pub(crate) struct Drawing<'a> {
     /// From which they are read; if there is none, the one target is drawn by the exponential
     /// mechanism.
     pub(crate) tree: Option<Tree>,
+    /// Most sites that count a person on their own.
+    reach: u64,
 }
 
 /// All quantiles of a boundary, in the order in which they are drawn.
@@ -31,10 +33,13 @@ pub(crate) fn drawings(boundary: &Boundary) -> Vec<Drawing<'_>> {
     let (mut drawings, mut bins) = (Vec::new(), 0);
     for nested in &boundary.nested {
         let NestedKind::Quantiles { candidates, targets } = &nested.kind else { continue };
-        let new = |targets, tree| Drawing { nested, bins, candidates, targets, tree };
+        let reach = boundary.reach();
+        let new = |targets, tree| Drawing { nested, bins, candidates, targets, tree, reach };
         let is_inner = |target: &&Target| target.rank.fraction().is_some();
         let (inner, outer): (Vec<&Target>, Vec<&Target>) = targets.iter().partition(is_inner);
-        let (together, each) = if inner.len() >= TREE_MIN {
+        // Shares of noise add up in counts, and in no choice.
+        let least = if boundary.sites_per_person.is_some() { 1 } else { TREE_MIN };
+        let (together, each) = if inner.len() >= least {
             (Some(new(inner, Some(Tree::over(candidates.len())))), outer)
         } else {
             (None, targets.iter().collect())
@@ -89,7 +94,8 @@ impl Drawing<'_> {
         groups: u64,
         share: Rho,
     ) -> Result<(u64, Noise), NoiseError> {
-        let sensitivity = tree.sensitivity(self.nested.most, groups, ROW);
+        let most = self.nested.most.saturating_mul(self.reach);
+        let sensitivity = tree.sensitivity(most, groups, ROW);
         let sensitivity = sensitivity.ok_or(NoiseError::Overflow { what: "the sensitivity" })?;
         Ok((sensitivity, noise::noise_within(sensitivity, 1, share, &[Family::Gaussian])?))
     }

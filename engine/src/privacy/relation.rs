@@ -32,6 +32,9 @@ pub struct ContributionBounds {
     pub groups_per_person: Option<u32>,
     /// Fewest persons of a group that is shown; 0 if any number will do.
     pub persons_min: u32,
+    /// Most sites that one person may be at, where each site bounds its persons and adds them up on
+    /// its own; `None` where the records of all sites are read together.
+    pub sites_per_person: Option<u32>,
 }
 
 /// A plan with its privacy type.

@@ -84,9 +84,11 @@ impl BucketTable {
         bucket: usize,
     ) -> Result<Self, Error> {
         let (sources, file, single) = match &spec.rows {
-            Rows::Public => (&spec.sources[..1], 0, false),
+            Rows::Public => (spec.sources[..1].to_vec(), 0, false),
             Rows::PerPerson { rows_per_person_max, .. } => {
-                (&spec.sources[..], bucket, *rows_per_person_max == 1)
+                let sources = spec.sources.iter().copied();
+                let here = sources.filter(|(extract, _)| catalog.records().include(*extract));
+                (here.collect(), bucket, *rows_per_person_max == 1)
             }
         };
         let files: Vec<VerifiedFile> = sources

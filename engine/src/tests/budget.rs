@@ -24,6 +24,7 @@ fn quote(world: &World, epsilon: f64) -> Quote {
         rows_per_person: Some(1),
         groups_per_person: Some(1),
         persons_min: 11,
+        ..ContributionBounds::default()
     };
     block_on(world.engine.quote(&Query { text, epsilon, delta: 1e-8, bounds })).unwrap()
 }

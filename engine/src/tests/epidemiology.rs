@@ -375,7 +375,7 @@ fn ask(world: &World, sql: &str, groups: u32) -> Result<Answer, String> {
     let bounds = ContributionBounds {
         rows_per_person: Some(6),
         groups_per_person: Some(groups),
-        persons_min: 0,
+        ..ContributionBounds::default()
     };
     let query = Query { text: sql.to_owned(), epsilon: 10_000.0, delta: 1e-6, bounds };
     block_on(world.engine.answer(&query)).map_err(|error| format!("refused: {error}"))

@@ -264,7 +264,7 @@ pub(crate) fn exact(
         let priced = engine.plan(&query).await?;
         engine.check(&priced)?;
         let settled = settle(engine.catalog(), &priced, &engine.session).await?;
-        let (charged, _, _) = engine.charge(&priced)?;
+        let (charged, _, _) = engine.charge(&priced, priced.plan.digest)?;
         let scan = VerifiedScan::open(engine.catalog(), &priced, &settled, &charged)?;
         let choice = Digest::sha256(b"fixed");
         let exact = aggregate::run(&priced, scan, &engine.session, choice, threads).await.unwrap();

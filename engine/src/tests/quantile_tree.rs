@@ -12,6 +12,7 @@ use crate::aggregate;
 use crate::answer::Answer;
 use crate::engine::Query;
 use crate::noise::tape::{self, Parameters};
+use crate::noise::purse::Purse;
 use crate::perturb;
 use crate::privacy::relation::ContributionBounds;
 use crate::scan::gate::VerifiedScan;
@@ -26,7 +27,7 @@ fn query(sql: &str, epsilon: f64, rows: u32, groups: u32) -> Query {
     let bounds = ContributionBounds {
         rows_per_person: Some(rows),
         groups_per_person: Some(groups),
-        persons_min: 0,
+        ..ContributionBounds::default()
     };
     Query { text: sql.to_owned(), epsilon, delta: 1e-6, bounds }
 }
@@ -237,11 +238,12 @@ fn drawn(world: &World, query: &Query) -> (Parameters, Vec<i128>) {
         let priced = engine.plan(query).await.unwrap();
         engine.check(&priced).unwrap();
         let settled = settle(engine.catalog(), &priced, &engine.session).await.unwrap();
-        let (charged, _, _) = engine.charge(&priced).unwrap();
+        let (charged, _, _) = engine.charge(&priced, priced.plan.digest).unwrap();
         let scan = VerifiedScan::open(engine.catalog(), &priced, &settled, &charged).unwrap();
         let choice = Digest::sha256(b"fixed");
         let exact = aggregate::run(&priced, scan, &engine.session, choice, 1).await.unwrap();
-        tape::record(|| perturb::run(&priced, exact, charged, 0.95).unwrap())
+        let mut purse = Purse::open(charged);
+        tape::record(|| perturb::run(&priced, exact, &mut purse, 0.95).unwrap())
     });
     let call = calls.into_iter().find(|call| call.name == "add" && !call.parts.is_empty()).unwrap();
     let part = call.parts.into_iter().next().unwrap();

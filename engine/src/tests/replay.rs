@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::estimate;
 use crate::noise::tape::{self, Call};
 use crate::notes;
+use crate::noise::purse::Purse;
 use crate::perturb;
 use crate::privacy::relation::ContributionBounds;
 use crate::scan::gate::{VerifiedScan, public_tables};
@@ -119,13 +120,14 @@ async fn walk(
     }
     engine.check(&priced)?;
     let settled = settle(engine.catalog(), &priced, &engine.session).await?;
-    let (charged, _, _) = engine.charge(&priced)?;
+    let (charged, _, _) = engine.charge(&priced, priced.plan.digest)?;
     let scan = VerifiedScan::open(engine.catalog(), &priced, &settled, &charged)?;
     let choice = Digest::sha256(b"fixed");
     let exact = aggregate::run(&priced, scan, &engine.session, choice, 1).await;
     let exact = exact.map_err(|e| Stop::Broken(format!("it fails past the gate: {e}")))?;
     let confidence = engine.settings.confidence;
-    let noise = || perturb::run(&priced, exact, charged, confidence);
+    let mut purse = Purse::open(charged);
+    let noise = || perturb::run(&priced, exact, &mut purse, confidence);
     let (perturbed, taped) = match calls {
         None => {
             let (perturbed, calls) = tape::record(noise);
@@ -136,7 +138,7 @@ async fn walk(
             (perturbed, (vec![], findings))
         }
     };
-    let (noisy, mechanisms, _) =
+    let (noisy, mechanisms) =
         perturbed.map_err(|e| Stop::Broken(format!("it fails at the door: {e}")))?;
     let notes = notes::notes(&priced, &noisy);
     let said = format!("{noisy:?}");

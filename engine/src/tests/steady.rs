@@ -19,7 +19,7 @@ const QUERIES: [&str; 4] = [
 
 fn cells(world: &World, threads: usize) -> Vec<BTreeMap<String, Vec<i128>>> {
     let bounds =
-        ContributionBounds { rows_per_person: Some(3), groups_per_person: Some(2), persons_min: 0 };
+        ContributionBounds { rows_per_person: Some(3), groups_per_person: Some(2), ..ContributionBounds::default() };
     QUERIES
         .iter()
         .flat_map(|sql| exact(world, sql, bounds, threads).unwrap())

@@ -34,6 +34,7 @@ pub(crate) fn query(random: &mut TestRng, epsilon: f64) -> Query {
         rows_per_person: grammar.pick(&[None, Some(1), Some(3)]),
         groups_per_person: grammar.pick(&[None, None, Some(1), Some(2)]),
         persons_min: grammar.pick(&[0, 0, 0, 2]),
+        ..ContributionBounds::default()
     };
     Query { text, epsilon, delta: 1e-6, bounds }
 }

@@ -1,0 +1,260 @@
+//! A key holder: adds noise to every total, and opens the sum of one set per round, ever.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ledger_adapter::charge::{Finality, Outcome};
+use ledger_adapter::digest::Digest;
+use ledger_adapter::keys::Signer;
+use ledger_adapter::ledger::Ledger;
+use ledger_adapter::once::{Once, Stored};
+use seal::{Role, Share};
+use serde::{Deserialize, Serialize};
+
+use crate::federation::contribution::{Contribution, SignedHeader, about, root};
+use crate::federation::frame::{pack, unpack};
+use crate::federation::parcel::ParcelKey;
+use crate::federation::round::Spec;
+use crate::federation::terms::{Federation, TermsError};
+use crate::federation::transport::{Node, Refusal};
+use crate::noise::share::cover;
+
+/// A holder of shares.
+pub struct HolderNode {
+    federation: Federation,
+    name: String,
+    signer: Signer,
+    parcels: ParcelKey,
+    ledger: Arc<dyn Ledger>,
+    need: Finality,
+    kept: Once,
+}
+
+impl fmt::Debug for HolderNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HolderNode({})", self.name)
+    }
+}
+
+/// Asks a holder to add noise to a round.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CoverRequest {
+    pub(super) query: Digest,
+    pub(super) round: u32,
+    pub(super) spec: Spec,
+}
+
+/// Asks a holder to open the sum of a set; its parcels follow, in the order of the set.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OpenRequest {
+    pub(super) query: Digest,
+    pub(super) round: u32,
+    pub(super) set: Vec<SignedHeader>,
+}
+
+impl HolderNode {
+    /// The holder `name`, which keeps what it must not forget in `directory`. A set is opened only
+    /// if the ledger holds its root with finality `need`.
+    ///
+    /// # Errors
+    /// [`TermsError`] if the terms have no such holder with these keys.
+    pub fn new(
+        federation: Federation,
+        name: &str,
+        (signer, parcels): (Signer, ParcelKey),
+        (ledger, need): (Arc<dyn Ledger>, Finality),
+        directory: &Path,
+    ) -> Result<Self, TermsError> {
+        federation.check()?;
+        let own = federation.holder(name).map(|(_, holder)| holder);
+        let is_own = own.is_some_and(|holder| {
+            holder.key == signer.public() && holder.parcel_key == parcels.public()
+        });
+        if !is_own {
+            return Err(TermsError(format!("they have no holder {name} with these keys")));
+        }
+        let kept = Once::at(directory);
+        Ok(Self { federation, name: name.to_owned(), signer, parcels, ledger, need, kept })
+    }
+
+    /// Noise for a round of a query that is charged and not answered yet.
+    fn cover(&self, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let request: CoverRequest = serde_json::from_slice(body)
+            .map_err(|_| Refusal::refused("a request for noise is malformed"))?;
+        let CoverRequest { query, round, spec } = request;
+        match self.ledger.outcome(query).map_err(unread)? {
+            Some(Outcome::Charged(placed)) if placed.finality >= self.need => {}
+            Some(Outcome::Charged(_)) => {
+                return Err(Refusal::unavailable("the charge is not final enough yet"));
+            }
+            _ => return Err(Refusal::refused("the query is not charged, or is over")),
+        }
+        let name = format!("cover-{query}-{round}");
+        if let Some(bytes) = self.kept.find(&name).map_err(unread)? {
+            // The same noise again is no news; other noise would be.
+            let made = Contribution::from_bytes(&bytes)?;
+            return if made.signed.header.spec == spec.digest()? {
+                Ok(bytes)
+            } else {
+                Err(Refusal::refused("noise was added to this round in another shape"))
+            };
+        }
+        let noisy = cover(spec.zeros()?, self.federation.honest())
+            .map_err(|error| Refusal::refused(error.to_string()))?;
+        let by = (self.name.as_str(), Role::Holder, &self.signer);
+        let made = Contribution::seal((query, round, &spec), &self.federation, by, &noisy)?;
+        match self.kept.keep(&name, &made.to_bytes()?).map_err(unread)? {
+            Stored::Now(bytes) | Stored::Before(bytes) => Ok(bytes),
+        }
+    }
+
+    /// This holder's share of the sum of a set, if it is the one set of this round.
+    fn open(&self, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let malformed = || Refusal::refused("a request to open is malformed");
+        let parts = unpack(body)?;
+        let [head, parcels @ ..] = parts.as_slice() else { return Err(malformed()) };
+        let request: OpenRequest = serde_json::from_slice(head).map_err(|_| malformed())?;
+        let OpenRequest { query, round, set } = request;
+        let name = format!("cover-{query}-{round}");
+        let own = self.kept.find(&name).map_err(unread)?;
+        let own = own.ok_or_else(|| Refusal::refused("this holder added no noise to the round"))?;
+        let own = Contribution::from_bytes(&own)?.signed;
+        let root = self.checked((query, round), &set, &own)?;
+        let recorded = self.ledger.committed(query, round).map_err(unread)?;
+        match recorded {
+            Some((placed, found)) if found == root && placed.finality >= self.need => {}
+            Some((_, found)) if found == root => {
+                return Err(Refusal::unavailable("the set is not final enough on the ledger yet"));
+            }
+            Some(_) => return Err(Refusal::refused("the ledger holds another set for this round")),
+            None => return Err(Refusal::refused("the ledger holds no set for this round")),
+        }
+        let shares = self.shares((query, round), &set, parcels)?;
+        // Two sums with one secret in both would tell it. What is kept outlives a restart, and a
+        // ledger that is rolled back.
+        let name = format!("open-{query}-{round}");
+        match self.kept.keep(&name, root.as_bytes()).map_err(unread)? {
+            Stored::Now(_) => {}
+            Stored::Before(before) if before == root.as_bytes() => {}
+            Stored::Before(_) => {
+                return Err(Refusal::refused("another set of this round was opened before"));
+            }
+        }
+        let share = Share::sum(&shares).map_err(|error| Refusal::refused(error.to_string()))?;
+        Ok(share.to_bytes())
+    }
+
+    /// The root of a set that may be opened: enough sites, enough noise, all of it signed, and all
+    /// of it to the same sum as this holder's own noise.
+    fn checked(
+        &self,
+        (query, round): (Digest, u32),
+        set: &[SignedHeader],
+        own: &SignedHeader,
+    ) -> Result<Digest, Refusal> {
+        let refused = |what: String| Err(Refusal::refused(what));
+        let (mut sites, mut covers) = (0, 0);
+        for signed in set {
+            let header = &signed.header;
+            let party = &header.party;
+            if header.query != query || header.round != round {
+                return refused(format!("{party} contributed to something else"));
+            }
+            if header.spec != own.header.spec {
+                return refused(format!("{party} adds up something else than this holder"));
+            }
+            if header.parcels.len() != self.federation.holders.len() {
+                return refused(format!("{party} has not a parcel for each holder"));
+            }
+            let key = self.federation.key_of(party);
+            signed.check(&key.ok_or_else(|| Refusal::refused("nobody is called so"))?)?;
+            if self.federation.site(party).is_some() {
+                sites += 1;
+            } else {
+                covers += 1;
+            }
+            if *party == self.name && signed != own {
+                return refused("this holder's noise is another".to_owned());
+            }
+        }
+        if sites < self.federation.sites_min {
+            return refused(format!("{sites} sites are too few to be opened together"));
+        }
+        if covers < self.federation.covers_min {
+            return refused(format!("the noise of {covers} holders is too little"));
+        }
+        root(set)
+    }
+
+    /// This holder's share of each contribution.
+    fn shares(
+        &self,
+        (query, round): (Digest, u32),
+        set: &[SignedHeader],
+        parcels: &[&[u8]],
+    ) -> Result<Vec<Share>, Refusal> {
+        if parcels.len() != set.len() {
+            return Err(Refusal::refused("there is not a parcel for each contribution"));
+        }
+        let (number, _) = self.federation.holder(&self.name).ok_or_else(not_held)?;
+        let index = usize::try_from(number - 1).map_err(|_| not_held())?;
+        let mut shares = Vec::with_capacity(set.len());
+        for (signed, parcel) in set.iter().zip(parcels) {
+            let header = &signed.header;
+            if header.parcels.get(index) != Some(&Digest::sha256(parcel)) {
+                return Err(Refusal::refused("a parcel is another than was signed"));
+            }
+            let about = about(query, round, &header.party, &self.name);
+            let by = |error: String| Refusal::refused(format!("{}: {error}", header.party));
+            let bytes = self.parcels.open(parcel, &about).map_err(|error| by(error.reason))?;
+            let share = Share::from_bytes(&bytes).map_err(|error| by(error.to_string()))?;
+            if share.holder() != number {
+                return Err(by("its share is another holder's".to_owned()));
+            }
+            shares.push(share);
+        }
+        Ok(shares)
+    }
+}
+
+#[async_trait]
+impl Node for HolderNode {
+    async fn handle(&self, peer: &str, action: &str, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+        if peer != self.federation.coordinator.name {
+            return Err(Refusal::refused("only the coordinator asks holders"));
+        }
+        match action {
+            COVER => self.cover(body),
+            OPEN => self.open(body),
+            _ => Err(Refusal::refused("a holder does no such thing")),
+        }
+    }
+}
+
+/// The request to open a set, with the parcels for one holder.
+pub(super) fn open_request(request: &OpenRequest, parcels: &[&[u8]]) -> Result<Vec<u8>, Refusal> {
+    let head = serde_json::to_vec(request);
+    let head = head.map_err(|_| Refusal::failed("a set has no text form"))?;
+    let mut parts: Vec<&[u8]> = vec![&head];
+    parts.extend(parcels);
+    Ok(pack(&parts))
+}
+
+/// What the store or the ledger says is for the operator, and has no place in a refusal.
+fn unread(_: ledger_adapter::error::LedgerError) -> Refusal {
+    Refusal::unavailable("this holder's ledger or store cannot be read")
+}
+
+fn not_held() -> Refusal {
+    Refusal::failed("this holder is not one")
+}
+
+/// Asks for noise.
+pub(super) const COVER: &str = "cover";
+
+/// Asks for a share of a sum.
+pub(super) const OPEN: &str = "open";

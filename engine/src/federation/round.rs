@@ -1,0 +1,167 @@
+//! One round: what is added up in it, how wide its numbers are, and what its masks come from.
+
+use ledger_adapter::canonical;
+use ledger_adapter::digest::Digest;
+use seal::{Context, Lane};
+use serde::{Deserialize, Serialize};
+
+use crate::federation::terms::Federation;
+use crate::federation::transport::Refusal;
+use crate::noise::error::NoiseError;
+use crate::noise::share::per_party;
+use crate::noise::{Column, Family, Noise, Residual, Scale};
+
+/// What is added up in a round: public, and the same at every party that follows the plan.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Spec {
+    /// The columns, one after the other.
+    columns: Vec<SpecColumn>,
+    /// Every contribution v has -2^bits <= v < 2^bits.
+    bits: u32,
+}
+
+/// One column: its cells, and the noise that the honest parties add up to.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SpecColumn {
+    cells: u64,
+    scale_numerator: u64,
+    scale_log2_denominator: u8,
+    /// Of a residual column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shape: Option<Vec<u64>>,
+}
+
+impl Spec {
+    /// The round in which these columns are added up.
+    ///
+    /// # Errors
+    /// [`NoiseError::NoFamily`] for noise that is not put together from shares,
+    /// [`NoiseError::Overflow`] if the totals are too wide to be sealed.
+    pub(super) fn of(columns: &[Column], federation: &Federation) -> Result<Self, NoiseError> {
+        let mut bits = 1;
+        let mut specs = Vec::with_capacity(columns.len());
+        for column in columns {
+            if column.noise.family != Family::Gaussian {
+                return Err(NoiseError::NoFamily);
+            }
+            bits = bits.max(width(column, federation)?);
+            let Scale { numerator, log2_denominator } = column.noise.scale;
+            specs.push(SpecColumn {
+                cells: column.values.len() as u64,
+                scale_numerator: numerator,
+                scale_log2_denominator: log2_denominator,
+                shape: column.residual.as_ref().map(|residual| residual.shape.clone()),
+            });
+        }
+        Ok(Self { columns: specs, bits })
+    }
+
+    /// Digest of all of it.
+    pub(super) fn digest(&self) -> Result<Digest, Refusal> {
+        let bytes = canonical::to_vec(self);
+        let bytes = bytes.map_err(|_| Refusal::failed("a round has no text form"))?;
+        Ok(Digest::labelled("graunt/federated-spec/v1", &[&bytes]))
+    }
+
+    /// Number of values.
+    pub(super) fn cells(&self) -> Option<usize> {
+        let mut all = self.columns.iter().map(|column| column.cells);
+        let all = all.try_fold(0u64, |sum, cells| sum.checked_add(cells))?;
+        usize::try_from(all).ok().filter(|cells| *cells <= CELLS_MAX)
+    }
+
+    /// The columns with zeros, for who adds noise only.
+    ///
+    /// # Errors
+    /// [`Refusal`] if there are too many cells.
+    pub(super) fn zeros(&self) -> Result<Vec<Column>, Refusal> {
+        self.cells().ok_or_else(|| Refusal::refused("a round has too many cells"))?;
+        let column = |spec: &SpecColumn| {
+            let numerator = spec.scale_numerator;
+            let scale = Scale { numerator, log2_denominator: spec.scale_log2_denominator };
+            let cells = usize::try_from(spec.cells).unwrap_or(0);
+            // What a person moves has no part in the noise of who has no records.
+            let within = Column::within(vec![0; cells], 0, Some(1), Noise::from(scale));
+            let residual = spec.shape.as_ref().map(|shape| Residual { shape: shape.clone() });
+            Column { residual, ..within }
+        };
+        Ok(self.columns.iter().map(column).collect())
+    }
+
+    /// How its ciphertexts are made.
+    ///
+    /// # Errors
+    /// [`Refusal`] if there are more parties or cells than can be added up.
+    pub(super) fn lane(&self, federation: &Federation) -> Result<Lane, Refusal> {
+        let count = |parties: usize| u32::try_from(parties).unwrap_or(u32::MAX);
+        let (sites, holders) = (count(federation.sites.len()), count(federation.holders.len()));
+        let cells = self.cells().filter(|cells| *cells > 0);
+        let cells = cells.ok_or_else(|| Refusal::refused("a round has no cells, or too many"))?;
+        Lane::new(sites, holders, federation.threshold, cells, self.bits)
+            .map_err(|error| Refusal::refused(error.to_string()))
+    }
+
+    /// Cuts values off at the ends of the range.
+    pub(super) fn within(&self, values: &[i128]) -> Vec<i128> {
+        let most = (1i128 << self.bits) - 1;
+        values.iter().map(|value| (*value).clamp(-most - 1, most)).collect()
+    }
+
+    /// Totals by column.
+    pub(super) fn columns(&self, totals: &[i128]) -> Option<Vec<Vec<i128>>> {
+        if self.cells()? != totals.len() {
+            return None;
+        }
+        let mut rest = totals;
+        let part = |column: &SpecColumn| {
+            let (own, others) = rest.split_at_checked(usize::try_from(column.cells).ok()?)?;
+            rest = others;
+            Some(own.to_vec())
+        };
+        self.columns.iter().map(part).collect()
+    }
+}
+
+/// What the masks of a round come from: nothing that is used in another.
+pub(super) fn context(
+    federation: &Federation,
+    query: Digest,
+    round: u32,
+    spec: &Digest,
+) -> Result<Context, Refusal> {
+    let terms = federation.digest().map_err(|error| Refusal::failed(error.to_string()))?;
+    let round = round.to_be_bytes();
+    let parts: [&[u8]; 4] = [terms.as_bytes(), query.as_bytes(), &round, spec.as_bytes()];
+    Ok(Context(*Digest::labelled("graunt/federated-round/v1", &parts).as_bytes()))
+}
+
+/// Bits of the greatest contribution of one party to a value, but for noise beyond 64 standard
+/// deviations.
+pub(super) fn width(column: &Column, federation: &Federation) -> Result<u32, NoiseError> {
+    let overflow = NoiseError::Overflow { what: "the total of a site" };
+    let noise = per_party(column.noise, federation.honest())?;
+    let (mut unit, mut spread) = (1u128, 1u128);
+    if let Some(Residual { shape }) = &column.residual {
+        let mut cells = shape.iter().map(|n| u128::from(*n));
+        unit = cells.try_fold(1u128, |all, n| all.checked_mul(n)).unwrap_or(u128::MAX);
+        // Each step of a projection adds up a line, less another line.
+        spread = shape.iter().fold(unit, |wide, _| wide.saturating_mul(2));
+    }
+    let persons = u128::from(federation.persons_per_site);
+    let records = persons.saturating_mul(u128::from(column.sensitivity)).saturating_mul(unit);
+    let scale = u128::from(noise.scale.numerator) >> noise.scale.log2_denominator.min(127);
+    let drawn = (scale + 1) * DEVIATIONS;
+    let most = records.saturating_add(drawn).saturating_mul(spread);
+    let bits = u128::BITS - most.leading_zeros();
+    if bits > BITS_MAX { Err(overflow) } else { Ok(bits.max(1)) }
+}
+
+const DEVIATIONS: u128 = 64;
+
+/// Widest contribution that is sealed.
+const BITS_MAX: u32 = 62;
+
+/// Most values of one round.
+const CELLS_MAX: usize = 8_000_000;

@@ -1,0 +1,180 @@
+//! Who takes part in federated queries, and on what terms. Everybody holds the same copy.
+//!
+//! # Privacy
+//! Totals are opened by `threshold` holders together, so up to `threshold` − 1 of them may be
+//! dishonest, and every site but the one whose records are at stake. Every set that is opened holds
+//! the noise of at least `covers_min` holders, and so of at least `covers_min` − (`threshold` − 1)
+//! honest ones, besides that of the site itself. Noise is as wide as these alone must make it: see
+//! [`Federation::honest`]. It is more where more are honest.
+//!
+//! A person may be at up to `sites_per_person` sites, each of which bounds and counts that person on
+//! its own; sensitivities are so many times larger.
+
+use std::collections::BTreeSet;
+
+use ledger_adapter::canonical;
+use ledger_adapter::digest::Digest;
+use ledger_adapter::keys::PublicKey;
+use serde::{Deserialize, Serialize};
+
+use crate::federation::parcel;
+
+/// Who takes part, and on what terms.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Federation {
+    /// Version of this format; 1.
+    pub version: u32,
+    /// How many holders open a total together: 2 or more, or 1 of 1.
+    pub threshold: u32,
+    /// Fewest sites whose totals may be opened together.
+    pub sites_min: u32,
+    /// Fewest holders whose noise every opened total has; from `threshold` to the number of
+    /// holders.
+    pub covers_min: u32,
+    /// Most sites that one person is at.
+    pub sites_per_person: u32,
+    /// Most persons of one site; totals of more are cut off at what so many could add up to.
+    pub persons_per_site: u64,
+    /// Who plans and asks.
+    pub coordinator: Party,
+    /// Whose records are asked about.
+    pub sites: Vec<Party>,
+    /// Who opens totals.
+    pub holders: Vec<Holder>,
+}
+
+/// One party.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Party {
+    /// Its name, as in its certificate; of a site also that of its extract.
+    pub name: String,
+    /// Where it listens; empty for one that does not.
+    #[serde(default)]
+    pub url: String,
+    /// The key that signs what it says.
+    pub key: PublicKey,
+}
+
+/// One holder of shares.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Holder {
+    /// Its name, as in its certificate.
+    pub name: String,
+    /// Where it listens.
+    pub url: String,
+    /// The key that signs what it says.
+    pub key: PublicKey,
+    /// The key that shares are encrypted to, base64.
+    pub parcel_key: String,
+}
+
+/// Why terms cannot be used.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the terms of the federation: {0}")]
+pub struct TermsError(pub(crate) String);
+
+impl Federation {
+    /// Checks the terms.
+    ///
+    /// # Errors
+    /// [`TermsError`] with the rule that is broken.
+    pub fn check(&self) -> Result<(), TermsError> {
+        let (sites, holders) = (self.sites.len() as u64, self.holders.len() as u64);
+        let names = self.names();
+        let rules = [
+            (self.version == 1, "version is 1"),
+            ((1..=SITES_MAX).contains(&sites), "there are from 1 to 1,000 sites"),
+            ((1..=HOLDERS_MAX).contains(&holders), "there are from 1 to 25 holders"),
+            (
+                self.threshold >= 1 && u64::from(self.threshold) <= holders,
+                "threshold is at least 1, and at most the number of holders",
+            ),
+            (
+                self.threshold >= 2 || holders == 1,
+                "one of several holders must not open totals alone: threshold is at least 2",
+            ),
+            (
+                self.covers_min >= self.threshold && u64::from(self.covers_min) <= holders,
+                "covers_min is at least the threshold, and at most the number of holders",
+            ),
+            (
+                self.sites_min >= 1 && u64::from(self.sites_min) <= sites,
+                "sites_min is at least 1, and at most the number of sites",
+            ),
+            (
+                self.sites_per_person >= 1 && u64::from(self.sites_per_person) <= sites,
+                "sites_per_person is at least 1, and at most the number of sites",
+            ),
+            (
+                (1..=PERSONS_MAX).contains(&self.persons_per_site),
+                "persons_per_site is from 1 to 2^33",
+            ),
+            (names.iter().all(|name| is_name(name)), "names are 1 to 40 of a-z, 0-9 and -"),
+            (
+                names.iter().collect::<BTreeSet<_>>().len() == names.len(),
+                "every party has a name of its own",
+            ),
+        ];
+        if let Some((_, rule)) = rules.iter().find(|(holds, _)| !holds) {
+            return Err(TermsError((*rule).to_owned()));
+        }
+        for holder in &self.holders {
+            let name = &holder.name;
+            parcel::public_key(&holder.parcel_key)
+                .map_err(|_| TermsError(format!("the parcel key of {name} is none")))?;
+        }
+        Ok(())
+    }
+
+    /// Digest of all terms.
+    ///
+    /// # Errors
+    /// [`TermsError`], which does not happen.
+    pub fn digest(&self) -> Result<Digest, TermsError> {
+        let bytes = canonical::to_vec(self).map_err(|error| TermsError(error.to_string()))?;
+        Ok(Digest::labelled("graunt/federation/v1", &[&bytes]))
+    }
+
+    /// How many of those who add noise to a total are honest at least: the site whose records are
+    /// at stake, and as many of the holders as are left when all but the threshold conspire.
+    pub const fn honest(&self) -> u32 {
+        self.covers_min - (self.threshold - 1) + 1
+    }
+
+    /// The site of that name.
+    pub(crate) fn site(&self, name: &str) -> Option<&Party> {
+        self.sites.iter().find(|site| site.name == name)
+    }
+
+    /// The holder of that name, and its number from 1.
+    pub(crate) fn holder(&self, name: &str) -> Option<(u32, &Holder)> {
+        (1..).zip(&self.holders).find(|(_, holder)| holder.name == name)
+    }
+
+    /// The signing key of a site or holder.
+    pub(crate) fn key_of(&self, name: &str) -> Option<PublicKey> {
+        let site = self.site(name).map(|site| site.key);
+        site.or_else(|| self.holder(name).map(|(_, holder)| holder.key))
+    }
+
+    fn names(&self) -> Vec<&String> {
+        let sites = self.sites.iter().map(|site| &site.name);
+        let holders = self.holders.iter().map(|holder| &holder.name);
+        std::iter::once(&self.coordinator.name).chain(sites).chain(holders).collect()
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=40).contains(&name.len()) && name.chars().all(fits)
+}
+
+const SITES_MAX: u64 = 1_000;
+
+/// A set of liars is looked for among all choices of `threshold` holders.
+const HOLDERS_MAX: u64 = 25;
+
+const PERSONS_MAX: u64 = 1 << 33;

@@ -1,0 +1,145 @@
+//! What was sealed and opened for one query, for whoever wants to check it.
+//!
+//! Nothing in it tells more than the opened totals, which hold all of the noise.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ledger_adapter::canonical;
+use ledger_adapter::digest::Digest;
+use seal::{Ciphertext, Sum};
+use serde::{Deserialize, Serialize};
+
+use crate::federation::contribution::{SignedHeader, root};
+use crate::federation::round::{Spec, context};
+use crate::federation::terms::Federation;
+use crate::federation::transport::Refusal;
+
+/// All rounds of one query.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transcript {
+    version: u32,
+    query: Digest,
+    federation: Federation,
+    rounds: Vec<Round>,
+}
+
+/// One round: what was added up, and what it came to.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Round {
+    spec: Spec,
+    set: Vec<SignedHeader>,
+    /// In the order of the set, base64.
+    ciphertexts: Vec<String>,
+    opening: Opening,
+}
+
+/// The sum of the one-time secrets, base64: it opens the sum, and nothing else.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Opening(String);
+
+impl Opening {
+    pub(super) fn new(opening: &seal::Opening) -> Self {
+        Self(STANDARD.encode(opening.to_bytes()))
+    }
+}
+
+impl Round {
+    pub(super) fn new(
+        spec: Spec,
+        set: Vec<SignedHeader>,
+        ciphertexts: Vec<Vec<u8>>,
+        opening: Opening,
+    ) -> Self {
+        let ciphertexts = ciphertexts.iter().map(|bytes| STANDARD.encode(bytes)).collect();
+        Self { spec, set, ciphertexts, opening }
+    }
+
+    /// Its root, and the totals that it came to.
+    fn check(
+        &self,
+        (query, number): (Digest, u32),
+        federation: &Federation,
+    ) -> Result<(Digest, Vec<i128>), Refusal> {
+        let wrong = |what: &str| Err(Refusal::refused(format!("round {number}: {what}")));
+        let digest = self.spec.digest()?;
+        let lane = self.spec.lane(federation)?;
+        if self.set.len() != self.ciphertexts.len() {
+            return wrong("there is not a ciphertext for each contribution");
+        }
+        let (mut sites, mut covers) = (0, 0);
+        let mut read = Vec::with_capacity(self.set.len());
+        for (signed, ciphertext) in self.set.iter().zip(&self.ciphertexts) {
+            let header = &signed.header;
+            if (header.query, header.round, header.spec) != (query, number, digest) {
+                return wrong("a contribution is to something else");
+            }
+            let bytes = STANDARD.decode(ciphertext).unwrap_or_default();
+            if Digest::sha256(&bytes) != header.ciphertext {
+                return wrong("a ciphertext is another than was signed");
+            }
+            let key = federation.key_of(&header.party);
+            signed.check(&key.ok_or_else(|| Refusal::refused("nobody is called so"))?)?;
+            let of_site = federation.site(&header.party).is_some();
+            if of_site { sites += 1 } else { covers += 1 }
+            let bytes = Ciphertext::from_bytes(&lane, &bytes);
+            read.push(bytes.map_err(|error| Refusal::refused(error.to_string()))?);
+        }
+        if sites < federation.sites_min || covers < federation.covers_min {
+            return wrong("fewer took part than the terms ask for");
+        }
+        let refused = |error: String| Refusal::refused(format!("round {number}: {error}"));
+        let sum = Sum::of(&lane, read.iter()).map_err(|error| refused(error.to_string()))?;
+        let opening = STANDARD.decode(&self.opening.0).unwrap_or_default();
+        let opening = seal::Opening::from_bytes(&opening);
+        let opening = opening.map_err(|error| refused(error.to_string()))?;
+        let context = context(federation, query, number, &digest)?;
+        let totals = opening.verify(&lane, &context, &sum, sites, covers);
+        Ok((root(&self.set)?, totals.map_err(|error| refused(error.to_string()))?))
+    }
+}
+
+impl Transcript {
+    pub(super) const fn new(query: Digest, federation: Federation, rounds: Vec<Round>) -> Self {
+        Self { version: 1, query, federation, rounds }
+    }
+
+    /// The query.
+    pub const fn query(&self) -> Digest {
+        self.query
+    }
+
+    /// SHA-256 of its canonical form; the receipt's notes have it.
+    pub fn digest(&self) -> Digest {
+        Digest::sha256(&self.to_bytes())
+    }
+
+    /// Its canonical form.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // It holds integers and text only, which always have one.
+        canonical::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads a transcript.
+    ///
+    /// # Errors
+    /// [`Refusal`] if it is none, or not in canonical form.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Refusal> {
+        let malformed = || Refusal::refused("the transcript is malformed");
+        let read: Self = serde_json::from_slice(bytes).map_err(|_| malformed())?;
+        if read.version == 1 && read.to_bytes() == bytes { Ok(read) } else { Err(malformed()) }
+    }
+
+    /// Checks every signature, digest and opening. Gives the root of each round's set, which the
+    /// ledger must hold, and the totals that it came to.
+    ///
+    /// # Errors
+    /// [`Refusal`] with the first thing that is wrong.
+    pub fn check(&self) -> Result<Vec<(Digest, Vec<i128>)>, Refusal> {
+        self.federation.check().map_err(|error| Refusal::refused(error.to_string()))?;
+        let rounds = (0u32..).zip(&self.rounds);
+        rounds.map(|(number, round)| round.check((self.query, number), &self.federation)).collect()
+    }
+}
