@@ -59,11 +59,15 @@ contract GrauntLedger {
         Unredactable,
         RetiredKey,
         UnknownKey,
-        UsedKey
+        UsedKey,
+        Round,
+        NoRoot,
+        Uncommittable,
+        Closed
     }
 
     /// What stands for something else already.
-    enum Thing { Account, Query, Release, Extract, ActiveExtract, Anchor, Key }
+    enum Thing { Account, Query, Release, Extract, ActiveExtract, Anchor, Key, Set }
 
     /// Why an extract may not be read.
     enum Why { Expired, Revoked, Superseded, Unattested, OtherAccount }
@@ -86,6 +90,7 @@ contract GrauntLedger {
     event Superseded(bytes32 indexed old, bytes32 indexed root);
     event Revoked(bytes32 indexed root);
     event Redacted(bytes32 indexed query);
+    event Committed(bytes32 indexed query, uint32 indexed round, bytes32 root);
     event Rotated(bytes32 indexed old, bytes32 indexed key, uint8 role);
     event Anchored(address indexed who, bytes32 indexed log, uint64 size, bytes32 root);
 
@@ -96,6 +101,8 @@ contract GrauntLedger {
     mapping(address => uint8) public roles;
     mapping(bytes32 => uint256) public accounts;
     mapping(bytes32 => uint256) public queries;
+    /// The root of the one set of contributions that may be opened, by query and round.
+    mapping(bytes32 => mapping(uint32 => bytes32)) public sets;
     mapping(bytes32 => uint256) public extracts;
     /// The key that signed an extract.
     mapping(bytes32 => bytes32) public keys;
@@ -116,6 +123,7 @@ contract GrauntLedger {
     uint64 private constant ONE = 1e18;
     uint256 private constant HALF = type(uint128).max;
     uint256 private constant REDACTED = 1;
+    uint32 private constant ROUNDS = 256;
 
     constructor() {
         roles[msg.sender] = OWNER;
@@ -203,6 +211,20 @@ contract GrauntLedger {
         if (word & REDACTED != 0) return;
         queries[query] = word | REDACTED;
         emit Redacted(query);
+    }
+
+    /// Records the one set of contributions to a charged query that may be opened in a round.
+    function commit(bytes32 query, uint32 round, bytes32 root) external only(ENGINE) {
+        if (round >= ROUNDS) revert Refused(Rule.Round);
+        if (root == 0) revert Refused(Rule.NoRoot);
+        uint256 word = queries[query];
+        if (word == 0) revert Refused(Rule.Uncommittable);
+        bytes32 found = sets[query][round];
+        if (found == root) return;
+        if (found != 0) revert Conflict(Thing.Set);
+        if (word & HALF != 0) revert Refused(Rule.Closed);
+        sets[query][round] = root;
+        emit Committed(query, round, root);
     }
 
     /// Puts an extract on the ledger.

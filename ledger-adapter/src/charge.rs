@@ -5,10 +5,12 @@
 //!               └──drop──▶ the charge stands
 //! ```
 //! [`Charged`] has no public constructor and is not `Clone`: only a ledger makes one, once per
-//! query. There is no way back; nothing is refunded.
+//! query, and a site one of its own part, see [`crate::part`]. There is no way back; nothing is
+//! refunded.
 
 use crate::cost::Cost;
 use crate::digest::Digest;
+use crate::error::LedgerError;
 
 /// How far a record is beyond anyone's power to take back.
 #[derive(
@@ -118,16 +120,35 @@ pub struct AccountEffect {
     pub cap: Cost,
 }
 
-/// Proof that a charge is on the ledger. The noise source takes it by value.
+/// Proof that a charge, or a part of one, is on the ledger. The noise source takes it by value.
 #[derive(Debug)]
 #[must_use = "the charge stands, whether it is used or not"]
 pub struct Charged {
-    pub(crate) query: Digest,
-    pub(crate) placed: Placed,
-    pub(crate) effects: Vec<AccountEffect>,
+    query: Digest,
+    placed: Placed,
+    effects: Vec<AccountEffect>,
+    is_part: bool,
 }
 
 impl Charged {
+    /// A charge that was granted just now.
+    pub(crate) const fn whole(query: Digest, placed: Placed, effects: Vec<AccountEffect>) -> Self {
+        Self { query, placed, effects, is_part: false }
+    }
+
+    /// A part of a charge that was claimed just now.
+    pub(crate) const fn part(query: Digest, placed: Placed, effects: Vec<AccountEffect>) -> Self {
+        Self { query, placed, effects, is_part: true }
+    }
+
+    /// The query, to release it.
+    pub(crate) fn into_released(self) -> Result<Digest, LedgerError> {
+        if self.is_part {
+            return Err(LedgerError::Refused { rule: "a part of a charge is not released" });
+        }
+        Ok(self.query)
+    }
+
     /// The query that was charged for.
     pub const fn query(&self) -> Digest {
         self.query
@@ -138,7 +159,13 @@ impl Charged {
         self.placed
     }
 
-    /// The charged accounts, in the order of the request.
+    /// Whether it is a part of a charge, which its site claimed: it is never released.
+    pub const fn is_part(&self) -> bool {
+        self.is_part
+    }
+
+    /// The charged accounts, in the order of the request. Of a part, the balances are those that
+    /// its site saw when it claimed it, with the charge.
     pub fn effects(&self) -> &[AccountEffect] {
         &self.effects
     }

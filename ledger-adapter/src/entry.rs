@@ -16,6 +16,10 @@ use crate::error::LedgerError;
 /// C2SP tlog-tiles v0.1.0, "Log Entries".
 pub const ENTRY_BYTES_MAX: usize = 65_535;
 
+/// Rounds of a query are numbered from 0, and their numbers are less than this. No query needs
+/// nearly as many; without a bound, one charge would buy any number of entries.
+pub const ROUNDS_MAX: u32 = 256;
+
 /// One entry of a ledger.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
@@ -52,6 +56,15 @@ pub enum Entry {
     },
     /// A key takes the place of another.
     Key(KeyRotation),
+    /// A set of contributions to a charged query may be opened: in this round, this one only.
+    Commit {
+        /// Name of the query.
+        query: Digest,
+        /// Number of the round, from 0; less than [`ROUNDS_MAX`].
+        round: u32,
+        /// Merkle root of the set.
+        root: Digest,
+    },
 }
 
 impl Entry {
@@ -125,6 +138,7 @@ mod tests {
             Entry::Attest(new.clone()),
             Entry::Supersede { old: digest(7), new },
             Entry::Redact { query: digest(4) },
+            Entry::Commit { query: digest(4), round: 255, root: digest(9) },
             Entry::Key(KeyRotation { role: KeyRole::Site, old: digest(3), new: digest(8) }),
             Entry::Revoke { root: digest(1) },
         ]
@@ -141,11 +155,15 @@ mod tests {
         let cap = "{\"delta\":7,\"rho\":18446744073709551615}";
         let open = format!("{{\"open\":{{\"account\":\"{account}\",\"cap\":{cap}}}}}");
         assert_eq!(text, format!("{{\"entry\":{open},\"version\":1}}"));
-        let text = String::from_utf8(every_kind()[6].encode()).unwrap();
+        let text = String::from_utf8(every_kind()[7].encode()).unwrap();
         let (new, old) = ("08".repeat(32), "03".repeat(32));
         let keys = format!("\"new\":\"{new}\",\"old\":\"{old}\",\"role\":\"site\"");
         let key = format!("{{\"key\":{{{keys}}}}}");
         assert_eq!(text, format!("{{\"entry\":{key},\"version\":1}}"));
+        let text = String::from_utf8(every_kind()[6].encode()).unwrap();
+        let (query, root) = ("04".repeat(32), "09".repeat(32));
+        let set = format!("\"query\":\"{query}\",\"root\":\"{root}\",\"round\":255");
+        assert_eq!(text, format!("{{\"entry\":{{\"commit\":{{{set}}}}},\"version\":1}}"));
     }
 
     #[test]

@@ -28,6 +28,31 @@ pub trait Ledger: Debug + Send + Sync {
     /// [`LedgerError::Refused`], [`LedgerError::Finality`], or a fault of the store.
     fn charge(&self, request: &ChargeRequest, need: Finality) -> Result<Admission, LedgerError>;
 
+    /// Where just this request was charged, word for word; `None` if its query was never charged
+    /// here. It charges nothing.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`] if its query was charged by another request, or a fault of the
+    /// store.
+    fn charged(&self, request: &ChargeRequest) -> Result<Option<Placed>, LedgerError>;
+
+    /// Records the Merkle root of the set of contributions that may be opened in a round of a
+    /// charged query, the first being 0. The same again changes nothing; it costs nothing.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`] if the round has another set, [`LedgerError::Refused`] if the
+    /// query is not charged, or is released or redacted, or for a round that is not below
+    /// [`crate::entry::ROUNDS_MAX`]; a fault of the store.
+    fn commit(&self, query: Digest, round: u32, root: Digest) -> Result<Placed, LedgerError>;
+
+    /// The set of contributions that may be opened in a round of a query: where it was recorded,
+    /// and its root.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    fn committed(&self, query: Digest, round: u32)
+    -> Result<Option<(Placed, Digest)>, LedgerError>;
+
     /// What became of a query.
     ///
     /// # Errors
@@ -37,7 +62,8 @@ pub trait Ledger: Debug + Send + Sync {
     /// Records a release: a salted commitment to its statement. The answer may leave only after.
     ///
     /// # Errors
-    /// [`LedgerError::Conflict`] if another release is recorded, or a fault of the store.
+    /// [`LedgerError::Conflict`] if another release is recorded, [`LedgerError::Refused`] for a
+    /// part of a charge, see [`crate::part`]; a fault of the store.
     fn release(&self, charged: Charged, commitment: Digest) -> Result<Placed, LedgerError>;
 
     /// Records that the documents and salts of a query are destroyed, before they are. Its charge

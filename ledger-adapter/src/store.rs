@@ -66,8 +66,25 @@ impl<S: Store> Ledger for S {
             Admission::Repeated(placed)
         } else {
             let effects = decided.effects;
-            Admission::Granted(Charged { query: request.query, placed, effects })
+            Admission::Granted(Charged::whole(request.query, placed, effects))
         })
+    }
+
+    fn charged(&self, request: &ChargeRequest) -> Result<Option<Placed>, LedgerError> {
+        let placed = |index| Placed { index, finality: self.finality(), repeated: false };
+        Ok(self.read(|state| state.charged(request))??.map(placed))
+    }
+
+    fn commit(&self, query: Digest, round: u32, root: Digest) -> Result<Placed, LedgerError> {
+        record(self, Entry::Commit { query, round, root })
+    }
+
+    fn committed(
+        &self,
+        query: Digest,
+        round: u32,
+    ) -> Result<Option<(Placed, Digest)>, LedgerError> {
+        self.read(|state| state.committed(query, round, self.finality()))
     }
 
     fn outcome(&self, query: Digest) -> Result<Option<Outcome>, LedgerError> {
@@ -75,7 +92,7 @@ impl<S: Store> Ledger for S {
     }
 
     fn release(&self, charged: Charged, commitment: Digest) -> Result<Placed, LedgerError> {
-        record(self, Entry::Release { query: charged.query, commitment })
+        record(self, Entry::Release { query: charged.into_released()?, commitment })
     }
 
     fn redact(&self, query: Digest) -> Result<Placed, LedgerError> {

@@ -336,6 +336,10 @@ impl Names {
             Entry::Redact { query } => {
                 ("redact", format!("query {}", short(*query)), String::new())
             }
+            Entry::Commit { query, round, root } => {
+                let what = format!("{} to round {round} of query {}", short(*root), short(*query));
+                ("commit", what, String::new())
+            }
             Entry::Key(rotation) => {
                 let whose = match rotation.role {
                     KeyRole::Site => "",

@@ -107,7 +107,7 @@ fn places(entries: &[Entry], query: Digest, redaction: u64) -> Vec<u64> {
         Entry::Open(opening) => items.iter().any(|(account, _)| *account == opening.account),
         Entry::Attest(new) | Entry::Supersede { new, .. } => inputs.contains(&new.root),
         Entry::Charge(request) => request.query == query,
-        Entry::Release { query: released, .. } => *released == query,
+        Entry::Release { query: of, .. } | Entry::Commit { query: of, .. } => *of == query,
         Entry::Redact { .. } | Entry::Revoke { .. } | Entry::Key(_) => false,
     };
     let needed = (0..).zip(entries).filter(|(_, entry)| is_needed(entry));

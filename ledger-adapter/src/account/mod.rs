@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! open ──▶ account ──charge──▶ charged ──release──▶ released        nothing is ever refunded
-//!                                 └────────redact──────┴──▶ redacted
+//!                              │  └────────redact──────┴──▶ redacted
+//!                              └─commit──▶ one set of contributions for each round
 //! attest ──▶ active ──supersede──▶ superseded,  active ──revoke──▶ revoked
 //! key old ──▶ key new: what old attested stays active; new supersedes it, old attests no more
 //! log key old ──▶ log key new: under later entries only new signs
@@ -12,10 +13,12 @@
 //! It does not know how final an entry is.
 
 mod log_keys;
+mod sets;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use self::log_keys::LogKeys;
+use self::sets::Sets;
 use crate::charge::{
     AccountEffect, Attestation, Balance, ChargeRequest, ExtractStatus, Finality, KeyRole,
     KeyRotation, Opening, Outcome, Placed,
@@ -41,6 +44,7 @@ pub struct State {
     count: u64,
     accounts: HashMap<Digest, Account>,
     queries: HashMap<Digest, Query>,
+    sets: Sets,
     extracts: HashMap<Digest, Extract>,
     /// The one active extract of each account and holder of keys.
     active: BTreeMap<(Digest, Digest), Digest>,
@@ -93,6 +97,7 @@ impl State {
             Entry::Supersede { old, new } => self.admit_extract(Some(*old), new),
             Entry::Revoke { root } => self.admit_revocation(*root),
             Entry::Redact { query } => self.admit_redaction(*query),
+            Entry::Commit { query, round, root } => self.admit_set(*query, *round, *root),
             Entry::Key(rotation) => self.admit_rotation(rotation),
         }
     }
@@ -166,6 +171,20 @@ impl State {
     /// Index of the entry that put an extract on the ledger, active or not.
     pub fn attested_at(&self, root: Digest) -> Option<u64> {
         self.extracts.get(&root).map(|extract| extract.index)
+    }
+
+    /// Index of the entry that charged just this request, word for word; `None` if its query was
+    /// never charged.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`] if its query was charged by another request.
+    pub fn charged(&self, request: &ChargeRequest) -> Result<Option<u64>, LedgerError> {
+        let Some(found) = self.queries.get(&request.query) else { return Ok(None) };
+        if found.request == Digest::sha256(&Entry::Charge(request.clone()).encode()) {
+            Ok(Some(found.index))
+        } else {
+            Err(LedgerError::Conflict { what: "query" })
+        }
     }
 
     /// Index of the entry that charged a query.
@@ -359,6 +378,7 @@ impl State {
                     query.redaction = Some(index);
                 }
             }
+            Entry::Commit { query, round, root } => self.sets.add(*query, *round, *root, index),
             Entry::Attest(new) => self.add_extract(None, new),
             Entry::Supersede { old, new } => self.add_extract(Some(*old), new),
             Entry::Revoke { root } => {

@@ -58,6 +58,12 @@ fn rotate(old: u8, new: u8) -> Entry {
     Entry::Key(KeyRotation { role: KeyRole::Site, old, new })
 }
 
+/// A set whose root is number 0 has none.
+fn commit(number: u8, round: u32, root: u8) -> Entry {
+    let root = if root == 0 { Digest::from_bytes([0; 32]) } else { digest(b's', root) };
+    Entry::Commit { query: query(number), round, root }
+}
+
 fn redact(number: u8) -> Entry {
     Entry::Redact { query: query(number) }
 }
@@ -304,6 +310,10 @@ fn some_extract() -> impl Strategy<Value = Attestation> {
     })
 }
 
+fn some_round() -> impl Strategy<Value = u32> {
+    prop_oneof![6 => 0_u32..2, 1 => Just(255), 1 => Just(256), 1 => any::<u32>()]
+}
+
 fn some_entry() -> impl Strategy<Value = Entry> {
     let items = prop::collection::vec((0_u8..2, some_cost()), 0..3);
     let inputs = prop::collection::vec(0_u8..5, 0..3);
@@ -316,6 +326,7 @@ fn some_entry() -> impl Strategy<Value = Entry> {
             .prop_map(|(old, new)| Entry::Supersede { old: root(old), new }),
         1 => (0_u8..5).prop_map(|number| Entry::Revoke { root: root(number) }),
         1 => (0_u8..8).prop_map(redact),
+        3 => (0_u8..8, some_round(), 0_u8..3).prop_map(|(q, round, root)| commit(q, round, root)),
         1 => (0_u8..3, 0_u8..4).prop_map(|(old, new)| rotate(old, new)),
     ]
 }
@@ -357,6 +368,11 @@ proptest! {
                     (u128::from(held.spent.rho.nano()), u128::from(held.spent.delta.atto()))
                 });
                 prop_assert_eq!(spent, model::spent(&log, account(number)));
+            }
+            for (number, round) in (0..8).flat_map(|number| [(number, 0), (number, 255)]) {
+                let found = state.committed(query(number), round, Finality::Local);
+                let found = found.map(|(placed, root)| (placed.index, root));
+                prop_assert_eq!(found, model::committed(&log, query(number), round));
             }
         }
         prop_assert_eq!(State::replay(&log).unwrap(), state);

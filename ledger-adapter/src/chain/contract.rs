@@ -5,7 +5,7 @@
 //! ```
 //! It asks nobody anything. The bindings come from the artifact that is checked in with the source.
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, U256, keccak256};
 use alloy_sol_types::{SolCall as _, SolEvent as _, SolInterface as _};
 
 use self::abi::GrauntLedger as contract;
@@ -53,6 +53,10 @@ pub(super) fn call(entry: &Entry) -> Vec<u8> {
         }
         Entry::Revoke { root } => contract::revokeCall { root: word(*root) }.abi_encode(),
         Entry::Redact { query } => contract::redactCall { query: word(*query) }.abi_encode(),
+        Entry::Commit { query, round, root } => {
+            let (query, root) = (word(*query), word(*root));
+            contract::commitCall { query, round: *round, root }.abi_encode()
+        }
         Entry::Key(KeyRotation { role, old, new }) => {
             let (old, key) = (word(*old), word(*new));
             let role = match role {
@@ -122,6 +126,10 @@ pub(super) fn entries(calldata: &[u8]) -> Result<Vec<Entry>, LedgerError> {
         }
         Call::revoke(call) => vec![Entry::Revoke { root: digest(call.root) }],
         Call::redact(call) => vec![Entry::Redact { query: digest(call.query) }],
+        Call::commit(call) => {
+            let (query, root) = (digest(call.query), digest(call.root));
+            vec![Entry::Commit { query, round: call.round, root }]
+        }
         Call::rotate(call) if call.role == SITE => {
             let (old, new) = (digest(call.old), digest(call.key));
             vec![Entry::Key(KeyRotation { role: KeyRole::Site, old, new })]
@@ -202,9 +210,26 @@ pub(super) const fn extract_of(root: Digest) -> contract::extractsCall {
     contract::extractsCall(word(root))
 }
 
-/// Asks for a query's word; see [`marks`].
+/// Asks for a query's word; see [`marks`] and [`is_charged_by`].
 pub(super) const fn query_of(query: Digest) -> contract::queriesCall {
     contract::queriesCall(word(query))
+}
+
+/// Whether a query's word is of just this request, as far as a digest of 16 bytes tells.
+pub(super) fn is_charged_by(word: U256, request: &ChargeRequest) -> bool {
+    let contract::Shape { day, accounts, inputs } = shape(request);
+    let head = U256::from(accounts.len()) << 32 | U256::from(day);
+    let costs = costs(request).map(|cost| B256::from(U256::from(cost)));
+    let mut words = vec![self::word(request.query), self::word(request.intent), B256::from(head)];
+    words.extend(accounts.into_iter().chain(costs).chain(inputs));
+    let [.., low, high] = U256::from_be_bytes(keccak256(words.concat()).0).into_limbs();
+    let [.., found_low, found_high] = word.into_limbs();
+    (low, high) == (found_low, found_high)
+}
+
+/// Asks for the root of the set of contributions of a round; 0 if none is committed.
+pub(super) const fn set_of(query: Digest, round: u32) -> contract::setsCall {
+    contract::setsCall { _0: word(query), _1: round }
 }
 
 /// Asks for the key that took a key's place; 0 if none did.
@@ -329,7 +354,7 @@ const SITE: u8 = 0;
 const LOG: u8 = 1;
 
 /// The contract's `Rule`, in its order and in the words of [`crate::account`].
-const RULES: [&str; 17] = [
+const RULES: [&str; 21] = [
     "an account holds something at first",
     "delta is a probability, at most 1",
     "a charge names an account",
@@ -347,10 +372,14 @@ const RULES: [&str; 17] = [
     "a key attests nothing after another took its place",
     "a key attests before another takes its place",
     "a key that takes another's place was never used before",
+    "a query has at most 256 rounds",
+    "a set of contributions has a root",
+    "a query is charged before a set of contributions is committed",
+    "no set is committed after a query is released or redacted",
 ];
 
 /// The contract's `Thing`, in its order.
-const THINGS: [&str; 7] = [
+const THINGS: [&str; 8] = [
     "account",
     "query",
     "release",
@@ -358,6 +387,7 @@ const THINGS: [&str; 7] = [
     "an active extract of this account and key",
     "anchor",
     "key",
+    "set of contributions",
 ];
 
 /// The contract's `Why`, in its order.

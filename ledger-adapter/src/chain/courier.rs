@@ -241,6 +241,9 @@ impl Courier {
                 standing(new.root)? != Standing::Unattested
             }
             Entry::Revoke { root } => standing(*root)? == Standing::Revoked,
+            Entry::Commit { query, round, .. } => {
+                !self.put(&contract::set_of(*query, *round))?.is_zero()
+            }
             Entry::Key(rotation) => !self.put(&contract::replacement(rotation.old))?.is_zero(),
         };
         let input = contract::call(entry);

@@ -365,8 +365,33 @@ impl Ledger for ChainLedger {
             Admission::Repeated(placed)
         } else {
             let effects = decided.effects;
-            Admission::Granted(Charged { query: request.query, placed, effects })
+            Admission::Granted(Charged::whole(request.query, placed, effects))
         })
+    }
+
+    /// What the log knows, unless the contract was charged for something else under that name.
+    fn charged(&self, request: &ChargeRequest) -> Result<Option<Placed>, LedgerError> {
+        drop(self.caught_up()?);
+        let index = self.log.read(|state| state.charged(request))??;
+        let word = self.ask(&contract::query_of(request.query))?;
+        if index.is_none() || contract::is_charged_by(word, request) {
+            return self.at(|_| index);
+        }
+        let lacks = Untrusted::Disagrees("the chain has not the charge that the log has");
+        Err(LedgerError::Untrusted { place: "contract".to_owned(), fault: lacks })
+    }
+
+    fn commit(&self, query: Digest, round: u32, root: Digest) -> Result<Placed, LedgerError> {
+        self.record(&Entry::Commit { query, round, root })
+    }
+
+    fn committed(
+        &self,
+        query: Digest,
+        round: u32,
+    ) -> Result<Option<(Placed, Digest)>, LedgerError> {
+        drop(self.caught_up()?);
+        self.log.read(|state| state.committed(query, round, self.need))
     }
 
     fn outcome(&self, query: Digest) -> Result<Option<Outcome>, LedgerError> {
@@ -376,7 +401,7 @@ impl Ledger for ChainLedger {
     }
 
     fn release(&self, charged: Charged, commitment: Digest) -> Result<Placed, LedgerError> {
-        self.record(&Entry::Release { query: charged.query, commitment })
+        self.record(&Entry::Release { query: charged.into_released()?, commitment })
     }
 
     fn redact(&self, query: Digest) -> Result<Placed, LedgerError> {

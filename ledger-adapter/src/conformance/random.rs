@@ -116,7 +116,17 @@ impl History {
     /// Asks the ledger one question, and compares its answer with the model's.
     fn ask(&mut self, ledger: &impl Ledger) {
         let account = self.account();
-        match self.dice.below(6) {
+        match self.dice.below(8) {
+            6 => {
+                let query = self.charged().unwrap_or_else(|| self.query());
+                let round = u32::from(self.small(3));
+                let of = |found: Option<(Placed, Digest)>| {
+                    found.map(|(placed, root)| (local(placed), root))
+                };
+                let expected = of(self.model.committed(query, round, Finality::Local));
+                assert_eq!(of(ledger.committed(query, round).unwrap()), expected, "{}", self.seed);
+            }
+            7 => self.ask_of_a_charge(ledger),
             0 => {
                 let query = self.query();
                 let of = |outcome: Option<Outcome>| {
@@ -146,6 +156,24 @@ impl History {
                 let balance = ledger.remaining(account).unwrap();
                 assert_eq!(balance, self.model.balance(account), "seed {}", self.seed);
             }
+        }
+    }
+
+    /// Asks where a request was charged: mostly one that was, sometimes another of its name.
+    fn ask_of_a_charge(&mut self, ledger: &impl Ledger) {
+        let at = self.dice.below(self.entries.len());
+        let charge = self.entries[at..].iter().find_map(|entry| match entry {
+            Entry::Charge(request) => Some(request.clone()),
+            _ => None,
+        });
+        let Some(mut request) = charge else { return };
+        request.day += u32::from(self.small(4) / 3);
+        match (ledger.charged(&request), self.model.charged(&request)) {
+            (Ok(found), Ok(expected)) => {
+                assert_eq!(found.map(|placed| placed.index), expected, "seed {}", self.seed);
+            }
+            (Err(LedgerError::Conflict { .. }), Err(LedgerError::Conflict { .. })) => {}
+            (found, expected) => panic!("seed {}: {found:?}, not {expected:?}", self.seed),
         }
     }
 
@@ -199,12 +227,24 @@ impl History {
                 let index = self.dice.below(self.entries.len());
                 self.entries[index].clone()
             }
+            10 | 11 if self.scope == Scope::Everything && self.dice.heads() => self.set(),
             10 if self.scope == Scope::Everything && self.dice.heads() => {
                 let query = self.charged().unwrap_or_else(|| self.query());
                 if self.dice.heads() { Entry::Redact { query } } else { self.rotation() }
             }
             _ => self.charge(),
         }
+    }
+
+    /// Rarely of a round that is too late, or without a root.
+    fn set(&mut self) -> Entry {
+        let query = self.charged().unwrap_or_else(|| self.query());
+        let round = [0, 0, 0, 1, 1, 2, 255, 256][self.dice.below(8)];
+        let root = match self.small(8) {
+            0 => Digest::from_bytes([0; 32]),
+            number => digest(b's', number % 3),
+        };
+        Entry::Commit { query, round, root }
     }
 
     fn rotation(&mut self) -> Entry {
@@ -308,10 +348,11 @@ fn submit(ledger: &impl Ledger, entry: &Entry) -> Answer {
         Entry::Revoke { root } => ledger.revoke(*root),
         Entry::Redact { query } => ledger.redact(*query),
         Entry::Key(rotation) => ledger.rotate(rotation),
+        Entry::Commit { query, round, root } => ledger.commit(*query, *round, *root),
         Entry::Release { query, commitment } => {
             // Only a ledger makes one of these, and nobody makes two; a test makes any.
             let placed = Placed { index: 0, finality: Finality::Local, repeated: false };
-            let charged = Charged { query: *query, placed, effects: Vec::new() };
+            let charged = Charged::whole(*query, placed, Vec::new());
             ledger.release(charged, *commitment)
         }
         Entry::Charge(request) => {

@@ -27,6 +27,7 @@ fn entries() -> Vec<Entry> {
         Entry::Attest(attestation(digest(1))),
         Entry::Supersede { old: digest(1), new: attestation(digest(6)) },
         Entry::Charge(ChargeRequest { query, items, intent, inputs, day: 8 }),
+        Entry::Commit { query, round: 0, root: digest(8) },
         Entry::Release { query, commitment: digest(7) },
         Entry::Revoke { root: digest(6) },
     ]

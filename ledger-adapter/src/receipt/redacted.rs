@@ -13,8 +13,8 @@
 //! A verifier checks the following, in this order, and calls the result redacted, never verified:
 //! 1. `version` is 1, and every entry is under the signed checkpoint, as in a receipt.
 //! 2. Exactly one entry charges `redacted`, and exactly one later one redacts it.
-//! 3. There are no others than: `open`, `attest` and `supersede` before the charge, and at most a
-//!    `release` of this query between the two. In a receipt, `redact`, `revoke` and `key` are
+//! 3. There are no others than: `open`, `attest` and `supersede` before the charge, and between the
+//!    two each `commit` and `release` of this query. In a receipt, `redact`, `revoke` and `key` are
 //!    refused.
 //! 4. Each charged account has exactly one `open`, whose cap the cost does not exceed.
 //! 5. Each input of the charge has, at the same place in `extracts`, its signed statement, and
@@ -155,7 +155,7 @@ impl RedactedReceipt {
             let is_in_order = match entry {
                 Entry::Open(_) | Entry::Attest(_) | Entry::Supersede { .. } => *index < charged,
                 Entry::Charge(request) => request.query == query && *index < *redacted,
-                Entry::Release { query: of, .. } => {
+                Entry::Release { query: of, .. } | Entry::Commit { query: of, .. } => {
                     *of == query && (charged..*redacted).contains(index)
                 }
                 Entry::Redact { query: of } => *of == query,

@@ -205,6 +205,9 @@ impl Check<'_> {
                 Entry::Release { .. } => false,
                 Entry::Open(_) | Entry::Attest(_) | Entry::Supersede { .. } => *index >= charged,
                 Entry::Charge(_) => *index >= *released,
+                Entry::Commit { query, .. } => {
+                    *query != intent.query || !(charged..*released).contains(index)
+                }
                 Entry::Revoke { .. } | Entry::Redact { .. } | Entry::Key(_) => true,
             };
             if is_late {

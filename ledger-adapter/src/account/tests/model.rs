@@ -143,6 +143,25 @@ fn new_extract(log: &[Entry], old: Option<Digest>, new: &Attestation) -> &'stati
     }
 }
 
+fn set(log: &[Entry], query: Digest, round: u32, root: Digest) -> &'static str {
+    let is_there = |wanted: &dyn Fn(&Entry) -> bool| log.iter().any(wanted);
+    let is_charged = is_there(&|entry| matches!(entry, Entry::Charge(c) if c.query == query));
+    let is_over = is_there(&|entry| match entry {
+        Entry::Release { query: of, .. } | Entry::Redact { query: of } => *of == query,
+        _ => false,
+    });
+    let is_taken = is_there(&|entry| match entry {
+        Entry::Commit { query: of, round: earlier, .. } => (*of, *earlier) == (query, round),
+        _ => false,
+    });
+    match (is_charged && round <= 255 && root != Digest::from_bytes([0; 32]), is_taken) {
+        (false, _) => "refused",
+        (true, true) => "conflict",
+        (true, false) if is_over => "refused",
+        (true, false) => "accepted",
+    }
+}
+
 /// What the rules say, and for a repetition where the first is.
 pub(super) fn admit(log: &[Entry], entry: &Entry) -> (&'static str, Option<usize>) {
     if let Some(index) = log.iter().position(|earlier| earlier == entry) {
@@ -174,6 +193,7 @@ pub(super) fn admit(log: &[Entry], entry: &Entry) -> (&'static str, Option<usize
             }
         }
         Entry::Key(new) => rotation(log, new),
+        Entry::Commit { query, round, root } => set(log, *query, *round, *root),
         Entry::Redact { query } => {
             let charged = |entry: &Entry| matches!(entry, Entry::Charge(c) if c.query == *query);
             if log.iter().any(charged) { "accepted" } else { "refused" }
@@ -190,4 +210,13 @@ pub(super) fn admit(log: &[Entry], entry: &Entry) -> (&'static str, Option<usize
 
 pub(super) fn spent(log: &[Entry], of: Digest) -> Option<(u128, u128)> {
     balance(log, of).map(|(_, rho, delta)| (rho, delta))
+}
+
+pub(super) fn committed(log: &[Entry], query: Digest, round: u32) -> Option<(u64, Digest)> {
+    (0..).zip(log).find_map(|(index, entry)| match entry {
+        Entry::Commit { query: of, round: found, root } if (*of, *found) == (query, round) => {
+            Some((index, *root))
+        }
+        _ => None,
+    })
 }

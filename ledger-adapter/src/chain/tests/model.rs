@@ -163,7 +163,7 @@ impl Entries {
     }
 
     fn next(&mut self) -> Entry {
-        match self.random.below(16) {
+        match self.random.below(18) {
             0 => Entry::Open(self.opening()),
             1 | 2 => Entry::Attest(self.extract()),
             3 => Entry::Supersede { old: self.name("root", 8), new: self.extract() },
@@ -172,7 +172,15 @@ impl Entries {
                 let query = self.name("query", 40);
                 Entry::Release { query, commitment: self.name("commitment", 2) }
             }
-            6 if self.random.below(4) == 0 => Entry::Redact { query: self.name("query", 40) },
+            7 | 8 => {
+                let round = [0, 0, 1, 255, 256][self.word(5)];
+                let root = match self.random.below(6) {
+                    0 => Digest::from_bytes([0; 32]),
+                    _ => self.name("set", 2),
+                };
+                Entry::Commit { query: self.name("query", 20), round, root }
+            }
+            6 if self.random.below(3) == 0 => Entry::Redact { query: self.name("query", 30) },
             6 if self.random.below(4) == 0 => {
                 let (old, new) = (self.name("key", 4), self.name("key", 4));
                 Entry::Key(KeyRotation { role: KeyRole::Site, old, new })
@@ -267,8 +275,8 @@ fn the_contract_decides_as_the_rules_do() {
         }
     }
     // Each rule of the state machine was met, or the test would say little: new, repeated,
-    // 16 refusals, 6 conflicts, 5 kinds of inactive, exhausted.
-    assert_eq!(tally.len(), 30, "{tally:#?}");
+    // 20 refusals, 7 conflicts, 5 kinds of inactive, exhausted.
+    assert_eq!(tally.len(), 35, "{tally:#?}");
     assert!(tally.values().all(|times| *times >= 5), "{tally:#?}");
 }
 
