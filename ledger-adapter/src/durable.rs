@@ -108,6 +108,17 @@ impl dyn Disk + '_ {
         made
     }
 
+    /// Makes an empty file of a name that is free; `false` if it is taken. The name stays taken
+    /// after success, and perhaps after a failure.
+    pub(crate) fn take_name(&self, path: &Path) -> Result<bool, LedgerError> {
+        match self.open(path, How::Create(PRIVATE)) {
+            Ok(file) => sync(file.as_ref(), path)?,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(false),
+            Err(error) => return Err(failed(path, "create")(error)),
+        }
+        self.sync_directory_of(path).map(|()| true)
+    }
+
     /// Makes a directory, and those above it, for its owner only. That it is there already does
     /// not mean that its name is on disk, so the name is synced in any case.
     pub(crate) fn create_directories(&self, path: &Path) -> Result<(), LedgerError> {

@@ -23,7 +23,6 @@ mod contribution;
 mod coordinator;
 mod frame;
 mod holder;
-mod messages;
 mod parcel;
 mod plan;
 mod round;

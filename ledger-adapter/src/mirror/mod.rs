@@ -109,6 +109,15 @@ impl Mirror {
         self.last.as_ref().map(|(checkpoint, _)| checkpoint)
     }
 
+    /// The accounts and extracts, if nothing is in them that was not verified and cosigned.
+    pub(crate) fn verified(&self) -> Result<&State, LedgerError> {
+        if self.is_stale || self.is_poisoned {
+            let rule = "a mirror answers once it could follow its log";
+            return Err(LedgerError::Refused { rule });
+        }
+        Ok(self.state())
+    }
+
     /// The accounts and extracts as of the last [`Mirror::update`] that succeeded, or later.
     pub const fn state(&self) -> &State {
         &self.replay.state
