@@ -446,7 +446,10 @@ impl Engine {
     }
 
     /// Past the gate an error says nothing but a name; the reason goes to the operator's log.
-    pub(crate) fn past_gate<T, E: std::error::Error>(&self, result: Result<T, E>) -> Result<T, Error> {
+    pub(crate) fn past_gate<T, E: std::error::Error>(
+        &self,
+        result: Result<T, E>,
+    ) -> Result<T, Error> {
         result.map_err(|error| Error::Failed(self.incident(&error)))
     }
 

@@ -165,7 +165,8 @@ impl CoordinatorDoor {
         let headers: Vec<SignedHeader> = set.iter().map(|made| made.signed.clone()).collect();
         let root = root(&headers)?;
         let (ledger, query) = (Arc::clone(&self.ledger), self.query);
-        let committed = tokio::task::spawn_blocking(move || ledger.commit(query, round, root)).await;
+        let committed =
+            tokio::task::spawn_blocking(move || ledger.commit(query, round, root)).await;
         let committed = committed.map_err(|_| Refusal::failed("the ledger was not asked"))?;
         committed.map_err(|error| Refusal::failed(format!("the set is not recorded: {error}")))?;
         let shares = self.shares(&headers, &set, round).await;

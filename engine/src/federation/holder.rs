@@ -1,7 +1,6 @@
 //! A key holder: adds noise to every total, and opens the sum of one set per round, ever.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -57,7 +56,7 @@ pub(super) struct OpenRequest {
 }
 
 impl HolderNode {
-    /// The holder `name`, which keeps what it must not forget in `directory`. A set is opened only
+    /// The holder `name`; what it must not forget is in `kept`. A set is opened only
     /// if the ledger holds its root with finality `need`.
     ///
     /// # Errors
@@ -67,7 +66,7 @@ impl HolderNode {
         name: &str,
         (signer, parcels): (Signer, ParcelKey),
         (ledger, need): (Arc<dyn Ledger>, Finality),
-        directory: &Path,
+        kept: Once,
     ) -> Result<Self, TermsError> {
         federation.check()?;
         let own = federation.holder(name).map(|(_, holder)| holder);
@@ -77,7 +76,6 @@ impl HolderNode {
         if !is_own {
             return Err(TermsError(format!("they have no holder {name} with these keys")));
         }
-        let kept = Once::at(directory);
         Ok(Self { federation, name: name.to_owned(), signer, parcels, ledger, need, kept })
     }
 
@@ -145,7 +143,7 @@ impl HolderNode {
             }
         }
         let share = Share::sum(&shares).map_err(|error| Refusal::refused(error.to_string()))?;
-        Ok(share.to_bytes())
+        Ok(share.to_bytes().to_vec())
     }
 
     /// The root of a set that may be opened: enough sites, enough noise, all of it signed, and all

@@ -116,8 +116,8 @@ impl Order {
         if !key.verify(digest(order).as_bytes(), signature) {
             return Err(Refusal::refused("the coordinator did not sign this order"));
         }
-        let order: Self = serde_json::from_slice(order)
-            .map_err(|_| Refusal::refused("an order is malformed"))?;
+        let order: Self =
+            serde_json::from_slice(order).map_err(|_| Refusal::refused("an order is malformed"))?;
         if order.version != 1 {
             return Err(Refusal::refused("the order is of another version"));
         }

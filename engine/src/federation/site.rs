@@ -9,7 +9,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -101,8 +100,8 @@ pub(super) struct Opened {
 }
 
 impl SiteNode {
-    /// The site `name`, over an engine whose catalog has the records of that site only. What it
-    /// must not forget is kept in `directory`.
+    /// The site `name`, over an engine whose catalog has the records of that site only. Which
+    /// queries it took part in is in `claims`.
     ///
     /// # Errors
     /// [`TermsError`] if the terms have no such site with this key.
@@ -111,7 +110,7 @@ impl SiteNode {
         federation: Federation,
         (name, signer): (&str, Signer),
         policy: SitePolicy,
-        directory: &Path,
+        claims: Claims,
     ) -> Result<Self, TermsError> {
         federation.check()?;
         if federation.site(name).is_none_or(|site| site.key != signer.public()) {
@@ -121,7 +120,7 @@ impl SiteNode {
         let shared = Shared { federation, digest, name: name.to_owned(), signer };
         let sessions = Mutex::new(HashMap::new());
         let (engine, shared) = (Arc::new(engine), Arc::new(shared));
-        Ok(Self { engine, shared, policy, claims: Claims::at(directory), sessions })
+        Ok(Self { engine, shared, policy, claims, sessions })
     }
 
     /// Begins a query, and gives this site's contribution to its first round.
@@ -152,9 +151,7 @@ impl SiteNode {
     /// Takes what a round came to, and gives the contribution to the next one.
     async fn next(&self, body: &[u8]) -> Result<Vec<u8>, Refusal> {
         let (query, round, opened) = read_opened(body)?;
-        let known = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        let session = known.get(&query).cloned();
-        drop(known);
+        let session = self.known(query);
         let session = session.ok_or_else(|| Refusal::refused("this query is not under way"))?;
         let mut session = session.lock().await;
         let round = usize::try_from(round).unwrap_or(usize::MAX);
@@ -207,7 +204,9 @@ impl SiteNode {
         plan::check(&priced, federation).map_err(|error| before(&error))?;
         let (epsilon, delta) = priced.asked;
         if epsilon > self.policy.epsilon_max || delta > self.policy.delta_max {
-            return Err(Refusal::refused("the policy of this site allows no such epsilon or delta"));
+            return Err(Refusal::refused(
+                "the policy of this site allows no such epsilon or delta",
+            ));
         }
         let mut denied = self.policy.tables_denied.iter();
         if let Some(table) = denied.find(|table| priced.plan.tables.contains(*table)) {
@@ -257,8 +256,7 @@ impl SiteNode {
         tokio::task::spawn_blocking(move || {
             let query = charged.query();
             let purse = Purse::open(charged);
-            let mut door =
-                SiteDoor { purse, shared, query, round: 0, parties: 0, outbox, inbox };
+            let mut door = SiteDoor { purse, shared, query, round: 0, parties: 0, outbox, inbox };
             let done = perturb::run(&priced, exact, &mut door, confidence);
             if let Err(error) = done
                 && !door.is_over()
@@ -280,6 +278,10 @@ impl SiteNode {
         let new = || Session { order, sent: vec![], program: None };
         let found = sessions.entry(query).or_insert_with(|| Arc::new(AsyncMutex::new(new())));
         Ok(Arc::clone(found))
+    }
+
+    fn known(&self, query: Digest) -> Option<Arc<AsyncMutex<Session>>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).get(&query).cloned()
     }
 
     /// Forgets a query; its claim stays.

@@ -83,7 +83,11 @@ impl Round {
             let key = federation.key_of(&header.party);
             signed.check(&key.ok_or_else(|| Refusal::refused("nobody is called so"))?)?;
             let of_site = federation.site(&header.party).is_some();
-            if of_site { sites += 1 } else { covers += 1 }
+            if of_site {
+                sites += 1
+            } else {
+                covers += 1
+            }
             let bytes = Ciphertext::from_bytes(&lane, &bytes);
             read.push(bytes.map_err(|error| Refusal::refused(error.to_string()))?);
         }

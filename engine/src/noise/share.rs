@@ -166,7 +166,8 @@ mod tests {
                 let together = if one < 8.0 { one } else { one * f64::from(honest) };
                 assert!(together >= whole * (1.0 - 1e-12), "{sigma:?} {honest}: {together}");
                 // And not more than is needed.
-                let needed = if whole <= 8.0 { whole } else { (whole / f64::from(honest)).max(8.0) };
+                let needed =
+                    if whole <= 8.0 { whole } else { (whole / f64::from(honest)).max(8.0) };
                 assert!(one <= needed * (1.0 + 1e-5), "{sigma:?} {honest}: {one} {needed}");
             }
         }

@@ -99,7 +99,8 @@ fn together(
     let readings: Vec<Reading> = readings.collect();
     // So many deviations hold a sum of noise with the asked confidence; one step more, as those of
     // the narrowest noise are whole.
-    let reach = quantile_of(door.law(noise)?, 1.0 - terms.confidence)?.saturating_add(1) as f64 / ROW as f64;
+    let reach = quantile_of(door.law(noise)?, 1.0 - terms.confidence)?.saturating_add(1) as f64
+        / ROW as f64;
     let fractions = drawing.targets.iter().filter_map(|target| target.rank.fraction());
     let read = fractions.map(|fraction| {
         let deviations = tree.deviations(fraction).into_iter();

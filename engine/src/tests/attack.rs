@@ -339,8 +339,11 @@ pub(crate) fn neighbours() -> (World, Vec<(i64, World)>) {
 #[test]
 fn hostile_queries_that_are_admitted_stay_within_what_they_declare() {
     let (with, without) = neighbours();
-    let narrow =
-        ContributionBounds { rows_per_person: Some(2), groups_per_person: Some(1), ..ContributionBounds::default() };
+    let narrow = ContributionBounds {
+        rows_per_person: Some(2),
+        groups_per_person: Some(1),
+        ..ContributionBounds::default()
+    };
     let (mut moved, mut refused) = (0, Vec::new());
     for sql in ADMITTED {
         for bounds in [ContributionBounds::default(), narrow] {

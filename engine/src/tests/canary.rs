@@ -63,8 +63,11 @@ fn canaries(side: usize) -> Vec<Table> {
 
 /// The released counts without and with a canary, and the noise that the receipt claims.
 fn released(world: &World, side: usize) -> ([Vec<i128>; 2], Noise) {
-    let bounds =
-        ContributionBounds { rows_per_person: Some(1), groups_per_person: Some(1), ..ContributionBounds::default() };
+    let bounds = ContributionBounds {
+        rows_per_person: Some(1),
+        groups_per_person: Some(1),
+        ..ContributionBounds::default()
+    };
     let text = "SELECT a, b, COUNT(*) AS n FROM records GROUP BY a, b".to_owned();
     let query = Query { text, epsilon: EPSILON, delta: 1e-3, bounds };
     let answer = block_on(world.engine.answer(&query)).unwrap();

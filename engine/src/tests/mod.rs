@@ -2,14 +2,14 @@
 //! no person moves an answer further than declared.
 
 mod accuracy;
-mod admitted;
+pub(crate) mod admitted;
 mod attack;
 mod attacks_named;
 mod audit_statistics;
 mod budget;
 mod canary;
 mod epidemiology;
-mod fixture;
+pub(crate) mod fixture;
 mod generator;
 mod kept;
 mod omop;

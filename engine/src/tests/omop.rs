@@ -393,8 +393,11 @@ fn tables() -> Vec<Table> {
 }
 
 fn query(sql: &str) -> Query {
-    let bounds =
-        ContributionBounds { rows_per_person: Some(4), groups_per_person: Some(4), ..ContributionBounds::default() };
+    let bounds = ContributionBounds {
+        rows_per_person: Some(4),
+        groups_per_person: Some(4),
+        ..ContributionBounds::default()
+    };
     Query { text: sql.to_owned(), epsilon: 10_000.0, delta: 1e-6, bounds }
 }
 

@@ -11,8 +11,8 @@ use ledger_adapter::statement::{DISCRETE_GAUSSIAN, EXPONENTIAL, MechanismRecord}
 use crate::aggregate;
 use crate::answer::Answer;
 use crate::engine::Query;
-use crate::noise::tape::{self, Parameters};
 use crate::noise::purse::Purse;
+use crate::noise::tape::{self, Parameters};
 use crate::perturb;
 use crate::privacy::relation::ContributionBounds;
 use crate::scan::gate::VerifiedScan;

@@ -18,8 +18,11 @@ const QUERIES: [&str; 4] = [
 ];
 
 fn cells(world: &World, threads: usize) -> Vec<BTreeMap<String, Vec<i128>>> {
-    let bounds =
-        ContributionBounds { rows_per_person: Some(3), groups_per_person: Some(2), ..ContributionBounds::default() };
+    let bounds = ContributionBounds {
+        rows_per_person: Some(3),
+        groups_per_person: Some(2),
+        ..ContributionBounds::default()
+    };
     QUERIES
         .iter()
         .flat_map(|sql| exact(world, sql, bounds, threads).unwrap())
