@@ -290,7 +290,8 @@ fn fit(shape: Shape, modulus: u128, residues: usize) -> Option<Lane> {
     let largest = modulus + u128::from(residues == 2);
     let is_exact = |dropped: &u32| {
         // Residual below half of 2^64 / modulus.
-        2 * largest * residual_max(shape.sites, shape.holders, *dropped) < 1 << 64
+        let residual = residual_max(shape.sites, shape.holders, *dropped);
+        residual.checked_mul(2 * largest).is_some_and(|product| product < 1 << 64)
     };
     let dropped = (DROPPED_MIN..=DROPPED_MAX).rev().find(is_exact)?;
     Some(Lane { shape, modulus: u64::try_from(modulus).ok()?, residues, dropped, checks: 0 })
@@ -314,8 +315,8 @@ fn residual_max(sites: u32, holders: u32, dropped: u32) -> u128 {
 /// are within ±2R. Let 2^k be the largest power that divides D. Modulo X^2048 + 1 the two is
 /// totally ramified, so D divides 2^(k+1) in the 2-adic ring, and a uniform mask times D is uniform
 /// over cosets of 2^(k+1): each zero is hit with probability (4R + 1 + 2^(k+1)) / 2^64 at most,
-/// independently. There are (2⌊B/2^k⌋ + 1)^2048 such D at most. The number of zeros makes the sum of
-/// the products over all k less than 2^-128; it holds for the masks, whatever the ciphertexts are.
+/// independently. There are (2⌊B/2^k⌋ + 1)^2048 such D at most. The number of zeros makes the sum
+/// of the products over all k less than 2^-128; it holds for the masks, whatever the ciphertexts.
 fn checks(shape: Shape) -> usize {
     let largest = u128::from(shape.contributors()) * u128::from(SECRET_MAX);
     let residual = residual_max(shape.sites, shape.holders, CHECK_DROPPED);
@@ -369,3 +370,6 @@ const CHECK_DROPPED: u32 = 16;
 
 /// Coefficients of a secret.
 const RING_SIZE: u16 = 2048;
+
+#[cfg(test)]
+mod tests;
