@@ -57,6 +57,14 @@ pub(super) const INTEGERS_ONLY: &[&str] = &[
     "engine/src/noise/purse.rs",
     "engine/src/noise/residual.rs",
     "engine/src/noise/sampler.rs",
+    "engine/seal/src/ciphertext.rs",
+    "engine/seal/src/lane.rs",
+    "engine/seal/src/opening.rs",
+    "engine/seal/src/packing.rs",
+    "engine/seal/src/ring.rs",
+    "engine/seal/src/sealing.rs",
+    "engine/seal/src/secret.rs",
+    "engine/seal/src/share.rs",
 ];
 
 /// The home of a foreign crate; `None` if it may live anywhere.
