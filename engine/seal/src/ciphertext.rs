@@ -165,3 +165,6 @@ pub(crate) fn encrypt(
     }
     Ciphertext { lane: *lane, bodies }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,9 +15,9 @@ use crate::share::{PRIME, Share, interpolate};
 /// The sum of the secrets of a set, by which everyone can read the totals of its ciphertexts.
 ///
 /// # What it proves
-/// For given ciphertexts no second opening passes the check, whoever made it (but for a chance of
-/// 2^-128 over the masks: see [`Lane::checks`]). It says nothing about the ciphertexts themselves: one
-/// that was changed by a multiple of the distance between two plaintexts opens to another
+/// For given ciphertexts no second opening passes the check, whoever made it, but for a chance of
+/// 2^-128 over the masks: see [`Lane::checks`]. It says nothing about the ciphertexts themselves:
+/// one that was changed by a multiple of the distance between two plaintexts opens to another
 /// total. So compare their digests with those on the ledger, and add them up, before verifying.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Opening(Vec<u32>);
@@ -59,9 +59,9 @@ pub enum OpenError {
     Holder(u32),
     /// No group of holders opens the sum.
     ///
-    /// Too many shares are wrong, or a contributor shared another secret than it sealed with, or the
-    /// ciphertexts are not those of the shares. Which contributor cannot be told from a sum; a round
-    /// with fresh secrets and fewer contributors can.
+    /// Too many shares are wrong, or a contributor shared another secret than it sealed with, or
+    /// the ciphertexts are not those of the shares. Which contributor cannot be told from a sum;
+    /// rounds of parts of the set, with fresh secrets, tell.
     #[error("no group of holders opens the sum")]
     Disagree,
     /// The bytes or numbers are not those of an opening of this sum.
@@ -227,3 +227,6 @@ fn liars(accused: Vec<Vec<u32>>) -> Vec<u32> {
     let first = smallest.next().unwrap_or_default();
     if smallest.all(|other| other == first) { first } else { Vec::new() }
 }
+
+#[cfg(test)]
+mod tests;

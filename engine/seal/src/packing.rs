@@ -42,3 +42,6 @@ pub(crate) fn unpack(section: Section, bytes: &[u8], bodies: &mut Vec<u64>) -> O
     }
     (pending == 0 && words.all(|word| word == 0)).then_some(())
 }
+
+#[cfg(test)]
+mod tests;

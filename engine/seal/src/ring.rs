@@ -83,3 +83,6 @@ static PLAN: LazyLock<Plan32> = LazyLock::new(|| Plan32::try_new(SIZE).expect("a
 
 /// The domain of the masks among all uses of BLAKE3.
 const MASKS: &str = "graunt 2026-11 seal: masks of a round";
+
+#[cfg(test)]
+mod tests;

@@ -40,11 +40,11 @@ pub enum SealError {
 ///
 /// # Privacy
 /// The ciphertext tells nothing of the values without a threshold of the shares (ring learning with
-/// errors, and a secret that is used once). What opening a sum tells beyond the totals is the sum of
-/// the secrets, and by it that of the errors; with them, values are hidden under Hint-LWE for
-/// uniform errors, which is an assumption: the reductions in print are for Gaussian ones. Holders
-/// contribute too, with larger errors, so that those of a site are covered. A total itself must be
-/// fit to be told: noise for differential privacy is part of the values.
+/// errors, and a secret that is used once). What opening a sum tells beyond the totals is the sum
+/// of the secrets, and by it that of the errors. That the values stay hidden then is Hint-LWE for
+/// uniform errors, an assumption: the reductions in print are for Gaussian ones. Holders contribute
+/// too, with larger errors, so that those of a site are covered. The sum of a single contribution
+/// hides nothing. A total must be fit to be told: noise for differential privacy is in the values.
 ///
 /// # Source
 /// One-time keys of which the sum is opened: Bell et al., ACORN (USENIX Security 2023), §3.2.

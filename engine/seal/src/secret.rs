@@ -144,3 +144,6 @@ impl Stream {
         bytes.zeroize();
     }
 }
+
+#[cfg(test)]
+mod tests;

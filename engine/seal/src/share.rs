@@ -1,8 +1,8 @@
 //! Shares of one-time secrets: any threshold of holders knows the sum, fewer know nothing.
 //!
 //! A secret is the value at zero of random polynomials of degree `threshold - 1`, one for each
-//! coefficient; the share of holder `h` is their value at `h`. Sums of shares are shares of the sum.
-//! The first `threshold - 1` shares may be anything, so they are seeds of 32 bytes until added.
+//! coefficient; the share of holder `h` is their value at `h`. Sums of shares are shares of the
+//! sum. The first `threshold - 1` shares may be anything, so they are 32-byte seeds until added.
 //! It does not know whether anyone shared what it used: opening a sum tells.
 //!
 //! # Source
@@ -213,3 +213,6 @@ fn reduce(number: u64) -> u32 {
 
 /// The Mersenne prime 2^31 - 1: more than a sum of 2048 secrets.
 pub(crate) const PRIME: u32 = (1 << 31) - 1;
+
+#[cfg(test)]
+mod tests;
