@@ -21,8 +21,8 @@ use crate::secret::{Purpose, Seed};
 /// The share of one holder in one contribution, or in the sum of several.
 ///
 /// # Privacy
-/// Fewer than a threshold of them are independent of the secret. It is erased when dropped, and its
-/// `Debug` prints whose it is only.
+/// Fewer than a threshold of them tell nothing of the secret: their points look uniform whatever it
+/// is. A share is erased when dropped, and its `Debug` prints whose it is only.
 #[derive(Clone)]
 pub struct Share {
     holder: u32,
