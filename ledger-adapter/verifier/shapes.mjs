@@ -157,6 +157,7 @@ export const entry = struct({
     supersede: struct({ old: digest, new: struct(attestation) }),
     revoke: struct({ root: digest }),
     redact: struct({ query: digest }),
+    commit: struct({ query: digest, round: u32, root: digest }),
     key: struct({ role: exactly('site', 'log'), old: digest, new: digest }),
   }),
   version: u32,

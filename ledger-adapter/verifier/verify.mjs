@@ -246,7 +246,8 @@ function checkMechanisms({ receipt, release }) {
   return `the noise of ${stated.length} columns costs at most ${printed(total)}`;
 }
 
-/** Opened, attested, charged, released: in this order, and the release is this one. */
+/** Opened, attested, charged, released: in this order, and the release is this one. Whatever was
+ * opened of the query lies between the last two. */
 async function checkOrder({ receipt, entries, charge }) {
   if (receipt.redacted !== undefined) return checkRedaction(receipt, entries, charge);
   const { intent } = receipt;
@@ -256,9 +257,11 @@ async function checkOrder({ receipt, entries, charge }) {
     await labelled('graunt/release/v1', fromHex(receipt.release_salt), payloadOf(receipt.release));
   holds(released.entry.commitment === toHex(commitment),
     'the ledger has another release of this query');
+  checkSets(entries, intent.query, charge, released);
   const isBeforeCharge = (index) => index < charge.index;
   const isInOrder = {
     release: () => true,
+    commit: () => true,
     open: isBeforeCharge,
     attest: isBeforeCharge,
     supersede: isBeforeCharge,
@@ -272,12 +275,26 @@ async function checkOrder({ receipt, entries, charge }) {
   return `entry ${released.index} records the release, after the charge`;
 }
 
-/** Charged, perhaps released, then redacted; nothing else of any query. */
+/** Each committed set of contributions is of this query, lies between its charge and its end, and
+ * is the only one of its round. */
+function checkSets(entries, query, charge, end) {
+  const sets = entries.filter(({ entry }) => entry.kind === 'commit');
+  holds(sets.every(({ entry }) => entry.query === query),
+    'a set of contributions is of another query');
+  holds(sets.every(({ index }) => index > charge.index && index < end.index),
+    'a set of contributions is not of the time of its query');
+  holds(new Set(sets.map(({ entry }) => entry.round)).size === sets.length,
+    'a round has two sets of contributions');
+}
+
+/** Charged, perhaps opened and released, then redacted; nothing else of any query. */
 function checkRedaction({ redacted: query }, entries, charge) {
   const redaction = one(entries, 'the redaction is not in the proof',
     ({ entry }) => entry.kind === 'redact' && entry.query === query);
+  checkSets(entries, query, charge, redaction);
   const isBeforeCharge = (index) => index < charge.index;
   const isInOrder = {
+    commit: () => true,
     open: isBeforeCharge,
     attest: isBeforeCharge,
     supersede: isBeforeCharge,

@@ -21,7 +21,7 @@ const path = (name) => fileURLToPath(new URL(`../vectors/${name}`, import.meta.u
 const read = (name) => readFile(path(name));
 const policy = await read('policy.json');
 const texts = new Map();
-for (const name of ['former', 'plain', 'redacted', 'wide']) {
+for (const name of ['former', 'joint', 'plain', 'redacted', 'wide']) {
   texts.set(name, (await read(`${name}.receipt.json`)).toString());
 }
 

@@ -6,15 +6,19 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::charge::{Attestation, ChargeRequest, Opening};
+use crate::charge::{
+    Attestation, ChargeRequest, ExtractStatus, Finality, Opening, Outcome, Placed,
+};
 use crate::cost::{Cost, Delta, Rho};
 use crate::digest::Digest;
 use crate::entry::Entry;
 use crate::keys::Signer;
 use crate::loopback::Loopback;
+use crate::part::Claims;
 use crate::tiles;
 use crate::tiles::serve::resource;
 use crate::tree::{Tree, leaf_hash};
+use crate::view::View;
 use crate::witnessing::Client;
 
 const ORIGIN: &str = "example.org/log";
@@ -294,4 +298,60 @@ fn a_mirror_is_asked_as_a_witness_and_follows_over_http() {
     ask(&grown).unwrap();
     let rolled_back = Untrusted::RolledBack { seen: 402, found: 302 };
     assert_eq!(fault(ask(&tree)), rolled_back);
+}
+
+#[test]
+fn a_mirror_shows_what_it_verified_and_nothing_after_a_failure() {
+    let fixture = Fixture::new();
+    let mut mirror = fixture.mirror();
+    let (query, set) = (digest(b'q', 1), digest(b's', 0));
+    let Entry::Charge(request) = charge(1) else { panic!() };
+    let view = |mirror: &Mirror| {
+        let view: &dyn View = mirror;
+        let charged = view.charged(&request)?.map(|placed| (placed.index, placed.finality));
+        let committed = view.committed(query, 0)?.map(|(placed, root)| (placed.index, root));
+        Ok::<_, LedgerError>((charged, committed))
+    };
+    assert_eq!(view(&mirror).unwrap(), (None, None));
+    let mut later = entries(2);
+    later.push(Entry::Commit { query, round: 0, root: set });
+    fixture.publish(&later);
+    mirror.update(&fixture.source(), TIME).unwrap();
+    let seen = (Some((3, Finality::Witnessed)), Some((4, set)));
+    assert_eq!(view(&mirror).unwrap(), seen);
+    let other = ChargeRequest { day: 2, ..request.clone() };
+    assert!(matches!(mirror.charged(&other), Err(LedgerError::Conflict { what: "query" })));
+    assert!(matches!(mirror.outcome(query).unwrap(), Some(Outcome::Charged(_))));
+    let status = mirror.status(digest(b'x', 0)).unwrap();
+    assert!(matches!(status, ExtractStatus::Active(Placed { index: 1, .. }, 9)));
+    let spent = mirror.remaining(digest(b'a', 0)).unwrap().map(|balance| balance.spent);
+    assert_eq!(spent, Some(cost(2)));
+
+    // Another set for the same round is not followed, and what the log says then is not believed.
+    let mut wrong = later.clone();
+    wrong.extend([charge(7), Entry::Commit { query, round: 0, root: digest(b's', 1) }]);
+    fixture.publish(&wrong);
+    assert_eq!(fault(mirror.update(&fixture.source(), TIME)), Untrusted::Rule { index: 6 });
+    assert!(matches!(view(&mirror), Err(LedgerError::Refused { .. })));
+    fixture.publish(&later);
+    mirror.update(&fixture.source(), TIME).unwrap();
+    assert_eq!(view(&mirror).unwrap(), seen);
+}
+
+#[test]
+fn a_site_claims_its_part_by_a_mirror() {
+    let fixture = Fixture::new();
+    let mut mirror = fixture.mirror();
+    fixture.publish(&entries(2));
+    let claims = Claims::at(&fixture.directory.path().join("claims")).unwrap();
+    let Entry::Charge(request) = charge(1) else { panic!() };
+    let claim = |mirror: &Mirror, need| claims.claim(mirror, &request, need);
+    let unseen = claim(&mirror, Finality::Witnessed);
+    assert!(matches!(unseen, Err(LedgerError::Refused { .. })));
+    mirror.update(&fixture.source(), TIME).unwrap();
+    let unfinal = claim(&mirror, Finality::Final);
+    assert!(matches!(unfinal, Err(LedgerError::Finality { has: Finality::Witnessed, .. })));
+    let part = claim(&mirror, Finality::Witnessed).unwrap();
+    assert_eq!((part.query(), part.cost(), part.placed().index), (digest(b'q', 1), cost(1), 3));
+    assert!(matches!(claim(&mirror, Finality::Local), Err(LedgerError::Refused { .. })));
 }

@@ -12,6 +12,10 @@
 //! and that no entry between revoked an extract, is the engine's word here; a replay of the whole
 //! log decides both.
 //!
+//! Of a query that several sites answered together it may also prove the `commit` entries: the
+//! Merkle roots of the sets of contributions that were opened, each the only one of its round, all
+//! between charge and release.
+//!
 //! A receipt whose query is redacted is replaced by a [`redacted::RedactedReceipt`], which is
 //! another document.
 

@@ -1,6 +1,7 @@
 //! The entries of a proof that was verified, and what can be looked up among them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use crate::charge::{Attestation, ChargeRequest, Opening};
 use crate::cost::Cost;
@@ -104,6 +105,25 @@ impl<'a> Proved<'a> {
             return disagrees("an extract's manifest expires on another day than attested");
         }
         Ok(Input { index, key: attested.key, manifest })
+    }
+
+    /// Each committed set of contributions is of this query and within this part of the log, and
+    /// the only one of its round.
+    pub(super) fn check_sets(&self, query: Digest, within: Range<u64>) -> Result<(), LedgerError> {
+        let mut rounds = BTreeSet::new();
+        for (index, entry) in self.entries {
+            let Entry::Commit { query: of, round, .. } = entry else { continue };
+            if *of != query {
+                return disagrees("a set of contributions is of another query");
+            }
+            if !within.contains(index) {
+                return disagrees("a set of contributions is not of the time of its query");
+            }
+            if !rounds.insert(*round) {
+                return disagrees("a round has two sets of contributions");
+            }
+        }
+        Ok(())
     }
 
     /// The one entry that is wanted.

@@ -14,7 +14,7 @@
 //! 1. `version` is 1, and every entry is under the signed checkpoint, as in a receipt.
 //! 2. Exactly one entry charges `redacted`, and exactly one later one redacts it.
 //! 3. There are no others than: `open`, `attest` and `supersede` before the charge, and between the
-//!    two each `commit` and `release` of this query. In a receipt, `redact`, `revoke` and `key` are
+//!    two each `commit` and `release` of this query, one for a round and one. In a receipt, `redact`, `revoke` and `key` are
 //!    refused.
 //! 4. Each charged account has exactly one `open`, whose cap the cost does not exceed.
 //! 5. Each input of the charge has, at the same place in `extracts`, its signed statement, and
@@ -143,7 +143,7 @@ impl RedactedReceipt {
         durable::replace(path, &bytes, durable::PUBLIC)
     }
 
-    /// Charged, perhaps released, then redacted; nothing else of any query.
+    /// Charged, perhaps opened and released, then redacted; nothing else of any query.
     fn order(&self, proved: &Proved<'_>) -> Result<String, LedgerError> {
         let query = self.redacted;
         let (charged, _) = proved.charge(query)?;
@@ -151,13 +151,15 @@ impl RedactedReceipt {
             "the redaction is not in the proof",
             |entry| matches!(entry, Entry::Redact { query: of } if *of == query),
         )?;
+        proved.check_sets(query, charged..*redacted)?;
         for (index, entry) in proved.entries {
             let is_in_order = match entry {
                 Entry::Open(_) | Entry::Attest(_) | Entry::Supersede { .. } => *index < charged,
                 Entry::Charge(request) => request.query == query && *index < *redacted,
-                Entry::Release { query: of, .. } | Entry::Commit { query: of, .. } => {
+                Entry::Release { query: of, .. } => {
                     *of == query && (charged..*redacted).contains(index)
                 }
+                Entry::Commit { .. } => true,
                 Entry::Redact { query: of } => *of == query,
                 Entry::Revoke { .. } | Entry::Key(_) => false,
             };

@@ -185,7 +185,8 @@ impl Check<'_> {
         Ok(lines)
     }
 
-    /// Opened, attested, charged, released: in this order, and the release is this one.
+    /// Opened, attested, charged, released: in this order, and the release is this one. Whatever
+    /// was opened of the query lies between the last two.
     fn order(&self) -> Result<String, LedgerError> {
         let intent = &self.receipt.intent;
         let (charged, _) = self.proved.charge(self.receipt.intent.query)?;
@@ -200,14 +201,12 @@ impl Check<'_> {
         if *commitment != expected {
             return disagrees("the ledger has another release of this query");
         }
+        self.proved.check_sets(intent.query, charged..*released)?;
         for (index, entry) in self.proved.entries {
             let is_late = match entry {
-                Entry::Release { .. } => false,
+                Entry::Release { .. } | Entry::Commit { .. } => false,
                 Entry::Open(_) | Entry::Attest(_) | Entry::Supersede { .. } => *index >= charged,
                 Entry::Charge(_) => *index >= *released,
-                Entry::Commit { query, .. } => {
-                    *query != intent.query || !(charged..*released).contains(index)
-                }
                 Entry::Revoke { .. } | Entry::Redact { .. } | Entry::Key(_) => true,
             };
             if is_late {

@@ -127,6 +127,8 @@ pub(crate) struct Case {
     pub(crate) releaser: u8,
     /// Other entries of the log before each of ours.
     pub(crate) between: usize,
+    /// Rounds in which a set of contributions was opened.
+    pub(crate) rounds: Vec<u32>,
     /// Whether the last input takes the place of an extract.
     pub(crate) supersedes: bool,
 }
@@ -164,6 +166,7 @@ impl Case {
             intent,
             releaser: ENGINE,
             between: 0,
+            rounds: vec![],
             supersedes: false,
         }
     }
@@ -188,6 +191,10 @@ impl Case {
             });
         }
         entries.push(Entry::Charge(self.request.clone()));
+        for round in &self.rounds {
+            let root = Digest::sha256(&round.to_be_bytes());
+            entries.push(Entry::Commit { query: self.request.query, round: *round, root });
+        }
         entries.push(Entry::Release { query: self.request.query, commitment });
         entries
     }
@@ -367,6 +374,11 @@ pub(crate) fn plain() -> Case {
         upper: vec![vec![json!(null), json!(118.3)]],
     };
     Case::new(inputs, intent, table, cost(0, 0))
+}
+
+/// The plain one, as two sites would answer it together, in two rounds.
+pub(crate) fn joint() -> Case {
+    Case { rounds: vec![0, 255], ..plain() }
 }
 
 /// Two sites, every mechanism, a bound that was chosen privately, text and numbers that are easily

@@ -12,8 +12,8 @@ use ledger_adapter::statement::{Envelope, PAYLOAD_TYPE, release_statement};
 use serde_json::{Value, json};
 
 use crate::cases::{
-    CITY, Case, ENGINE, FORMER, Input, LAKE, LOG, ORIGIN, RETIRED, STRANGER, cost, digest, plain,
-    proof, redacted, signer, wide, written,
+    CITY, Case, ENGINE, FORMER, Input, LAKE, LOG, ORIGIN, RETIRED, STRANGER, cost, digest, joint,
+    plain, proof, redacted, signer, wide, written,
 };
 use crate::witness;
 
@@ -40,6 +40,20 @@ pub(crate) fn lies() -> Vec<Lie> {
         change(&mut receipt);
         let receipt = serde_json::to_value(receipt).unwrap();
         lies.push(Lie { name, check, complaint, receipt });
+    }
+    for (name, complaint, change) in SETS {
+        let mut entries = written(&joint().receipt());
+        change(&mut entries);
+        let log = proof(&entries, 0, LOG);
+        let whole = Receipt { log, ..joint().receipt() };
+        // What is left of it, if that is no other lie, is refused for the same.
+        entries.push(Entry::Redact { query: whole.intent.query }.encode());
+        let left = redacted(&joint().receipt());
+        let left = RedactedReceipt { log: proof(&entries, 0, LOG), ..left };
+        let receipt = serde_json::to_value(whole).unwrap();
+        lies.push(Lie { name: name[0], check: "order", complaint, receipt });
+        let receipt = serde_json::to_value(left).unwrap();
+        lies.push(Lie { name: name[1], check: "order", complaint, receipt });
     }
     for (name, check, complaint, change) in REDACTED {
         let mut left = redacted(&wide().receipt());
@@ -221,6 +235,12 @@ const RECEIPTS: &[Told<Receipt>] = &[
         receipt.log.entries.push(again);
     }),
     ("a release before its charge", "order", "order", |receipt| reorder(receipt, &[0, 1, 3, 2])),
+    ("a set after the release", "order", "of the time", |receipt| {
+        let query = receipt.intent.query;
+        let mut entries = written(receipt);
+        entries.push(Entry::Commit { query, round: 0, root: digest(1) }.encode());
+        receipt.log = proof(&entries, 0, LOG);
+    }),
     ("a charge before the extract", "order", "order", |receipt| reorder(receipt, &[0, 2, 1, 3])),
     ("an extract that was revoked", "order", "order", |receipt| {
         let root = receipt.intent.inputs[0];
@@ -258,6 +278,22 @@ const RECEIPTS: &[Told<Receipt>] = &[
     }),
     ("one witness twice", "checkpoint", "two signatures of one key", |receipt| {
         recosign(receipt, &[witness::SOUTH, witness::SOUTH]);
+    }),
+];
+
+/// Lies in the sets of contributions, with a name for the receipt and one for what is left of it.
+/// The entries are: open, attest, charge, commit, commit, release.
+const SETS: &[([&str; 2], &str, fn(&mut Vec<Vec<u8>>))] = &[
+    (["a set of another query", "left with a set of another query"], "another query", |entries| {
+        let (round, root) = (1, digest(1));
+        entries.insert(4, Entry::Commit { query: digest(1), round, root }.encode());
+    }),
+    (["a set before the charge", "left with a set before the charge"], "of the time", |entries| {
+        entries.swap(2, 3);
+    }),
+    (["two sets of a round", "left with two sets of a round"], "two sets", |entries| {
+        let Ok(Entry::Commit { query, round, .. }) = Entry::decode(&entries[3]) else { panic!() };
+        entries[4] = Entry::Commit { query, round, root: digest(1) }.encode();
     }),
 ];
 

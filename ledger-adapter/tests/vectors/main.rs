@@ -41,6 +41,8 @@ fn the_files_are_what_their_seeds_give() {
         is_written(&file(name), &text);
         mutations.extend(mutations::mutations(name, &text));
     }
+    let joint = serde_json::to_string_pretty(&cases::joint().receipt()).unwrap() + "\n";
+    is_written(&file("joint"), &joint);
     let former = serde_json::to_string_pretty(&cases::former()).unwrap() + "\n";
     is_written(&file("former"), &former);
     is_written(&directory().join("refused.json"), &lines(&refused));
@@ -51,7 +53,8 @@ fn the_files_are_what_their_seeds_give() {
 
 #[test]
 fn good_receipts_are_accepted() {
-    for (name, count) in [("former", 10), ("plain", 10), ("wide", 15), ("redacted", 9)] {
+    let counts = [("former", 10), ("joint", 10), ("plain", 10), ("wide", 15), ("redacted", 9)];
+    for (name, count) in counts {
         let text = std::fs::read_to_string(file(name)).unwrap();
         let (is_trusted, lines) = match filed(&text).unwrap() {
             Filed::Whole(receipt) => {
@@ -109,7 +112,7 @@ fn every_flipped_bit_is_refused() {
     }
 }
 
-const NAMES: [&str; 4] = ["former", "plain", "redacted", "wide"];
+const NAMES: [&str; 5] = ["former", "joint", "plain", "redacted", "wide"];
 
 /// Why a receipt is refused; `None` if it is not.
 fn complaint(text: &str) -> Option<String> {

@@ -300,6 +300,13 @@ fn every_call_keeps_within_its_gas() {
             query: name("query", number),
             commitment: name("release", number),
         };
+        let commit = |round| Entry::Commit {
+            query: name("query", 0),
+            round,
+            root: name("set", u64::from(round)),
+        };
+        evm.record(&commit(0));
+        let (committed, again_committed) = (evm.record(&commit(1)), evm.record(&commit(1)));
         evm.record(&release(0));
         let released = evm.record(&release(1));
         let mut two = a_request(2);
@@ -322,10 +329,11 @@ fn every_call_keeps_within_its_gas() {
         println!(
             "{spec:?}: open {open}, attest {attest}, supersede {supersede}, revoke {revoke}, \
              first charge {first}, charge {charge}, of two accounts and extracts {two}, \
-             repeated {again}, release {released}, per item of 10, 50, 200 {per_item:?}, \
+             repeated {again}, set {committed}, again {again_committed}, release {released}, per item of 10, 50, 200 {per_item:?}, \
              first anchor {anchored_first}, anchor {anchored}"
         );
         assert!(charge <= 65_000 && released <= 35_000 && anchored <= 40_000);
+        assert!(committed <= 52_000 && again_committed <= 32_000);
         assert!(per_item.iter().all(|gas| *gas <= 32_000));
     }
 }

@@ -160,3 +160,26 @@ fn a_query_that_was_never_released_can_be_redacted_but_not_released_then() {
     let _ = left.verify(&Trust::default()).unwrap();
     assert!(matches!(ledger.redact(digest(77)), Err(LedgerError::Refused { .. })));
 }
+
+#[test]
+fn a_receipt_may_prove_the_sets_that_were_opened() {
+    let ledger = MemoryLedger::new().unwrap();
+    let case = case();
+    ledger.open_account(&case.opening).unwrap();
+    ledger.attest(&case.attestation).unwrap();
+    let granted = ledger.charge(&case.request, Finality::Local).unwrap();
+    let Admission::Granted(charged) = granted else { panic!("repeated") };
+    let query = case.request.query;
+    assert_eq!(ledger.commit(query, 0, digest(31)).unwrap().index, 3);
+    assert_eq!(ledger.commit(query, 1, digest(32)).unwrap().index, 4);
+    let mut receipt = build(&case);
+    let commitment = release_commitment(&receipt.release_salt, &receipt.release).unwrap();
+    ledger.release(charged, commitment).unwrap();
+    for indices in [vec![0, 1, 2, 3, 4, 5], vec![0, 1, 2, 4, 5], vec![0, 1, 2, 5]] {
+        receipt.log = ledger.proof(&indices).unwrap();
+        assert_eq!(receipt.verify(&Trust::default()).unwrap().lines.len(), 9);
+    }
+    ledger.redact(query).unwrap();
+    let left = receipt.redact(ledger.proof(&[0, 1, 2, 3, 4, 5, 6]).unwrap()).unwrap();
+    assert!(left.verify(&Trust::default()).unwrap().lines[0].starts_with("7 ledger entries"));
+}
