@@ -37,7 +37,7 @@ pub(super) const HOMES: &[Home] = &[
     Home { crates: &["tfhe"], under: &["engine/seal/"], except: &[] },
     Home { crates: &["hpke"], under: &["engine/src/federation/"], except: &[] },
     Home {
-        crates: &["arrow_flight", "tonic", "rcgen", "x509_parser"],
+        crates: &["arrow_flight", "hyper_util", "rcgen", "tokio_rustls", "tonic", "x509_parser"],
         under: &["src/wire/"],
         except: &[],
     },
