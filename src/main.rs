@@ -3,7 +3,8 @@
 //! ```text
 //! commands ─▶ session ─▶ engine            arguments, configuration, progress, wiring, printing
 //!     │          └────▶ home ─▶ ledger-adapter
-//!     └───────────────────────▶ datasets
+//!     ├───────────────────────▶ datasets
+//!     └───────────────────────▶ wire               calls between sites
 //! ```
 //! There are no analytics here: what is private, and how, is the engine's to say.
 
@@ -21,6 +22,8 @@ mod serve;
 mod session;
 mod shell;
 mod show;
+#[cfg_attr(not(test), expect(dead_code, reason = "calls are tested before anything makes them"))]
+mod wire;
 
 use std::process::ExitCode;
 
