@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::config::ConfigError;
 use crate::output::remark;
 use crate::script::Statement;
+use crate::wire::error::WireError;
 
 /// The exit codes, for `--help`.
 pub(crate) const EXIT_CODES: &str = "\
@@ -62,6 +63,9 @@ pub(crate) enum Failure {
     /// No cohort was made.
     #[error(transparent)]
     Cohort(#[from] CohortError),
+    /// Certificates or keys for calls between sites cannot be made or used.
+    #[error(transparent)]
+    Wire(#[from] WireError),
     /// Receipts do not verify.
     #[error("{failed} of {count} receipts do not verify")]
     Unverified {
@@ -165,6 +169,7 @@ impl Failure {
             Self::Extract(_) => "correct the source tables; nothing was written",
             Self::Policy(_) => "print one to start from with graunt policy safe-harbor",
             Self::Cohort(CohortError::Occupied { .. }) => "choose another directory with --out",
+            Self::Wire(error) => wire_hint(error),
             Self::Unverified { .. } => "ask the publisher; do not rely on what the receipt claims",
             Self::Spoilt { .. } => "restore the files from the site, or make a new extract",
             _ => "",
@@ -263,6 +268,7 @@ impl Failure {
             Self::Extract(ExtractError::Json(_)) => INTERNAL,
             Self::Extract(_) => USAGE,
             Self::Cohort(CohortError::OutOfRange { .. } | CohortError::Occupied { .. }) => USAGE,
+            Self::Wire(error) => wire_class(error),
             Self::Unverified { .. } | Self::Spoilt { .. } => UNTRUSTED,
             Self::Cohort(_) | Self::Encode(_) | Self::Terminal(_) | Self::Demo(_) => INTERNAL,
         }
@@ -297,6 +303,16 @@ const fn ledger_class(error: &LedgerError) -> (u8, &'static str) {
         LedgerError::Inactive { .. } | LedgerError::Untrusted { .. } => UNTRUSTED,
         LedgerError::Conflict { .. } | LedgerError::Refused { .. } => USAGE,
         _ => (6, "ledger"),
+    }
+}
+
+const fn wire_class(error: &WireError) -> (u8, &'static str) {
+    match error {
+        WireError::Exposed { .. } | WireError::Unusable(_) => UNTRUSTED,
+        WireError::Exists { .. } | WireError::Malformed { .. } => USAGE,
+        WireError::Name { .. } | WireError::Address { .. } => USAGE,
+        WireError::Store { .. } => STORE,
+        _ => INTERNAL,
     }
 }
 
@@ -355,6 +371,16 @@ fn ledger_hint(error: &LedgerError) -> &'static str {
             "open the population's budget first, with graunt budget open"
         }
         LedgerError::Store { .. } => "see that the disk has room and that the file may be read",
+        _ => "",
+    }
+}
+
+const fn wire_hint(error: &WireError) -> &'static str {
+    match error {
+        WireError::Exists { .. } => "choose another directory; keys are never overwritten",
+        WireError::Exposed { .. } => "set its mode with chmod 600, and find out who has read it",
+        WireError::Unusable(_) => "make another certificate with graunt keys certificate",
+        WireError::Store { .. } => "see that the disk has room and that the file may be read",
         _ => "",
     }
 }

@@ -1,4 +1,6 @@
 //! `graunt keys`: replaces the key of a site, or of the log, and tells others which keys to trust.
+//!
+//! Keys and certificates for calls between sites are made in [`certificates`].
 
 use ledger_adapter::charge::ExtractStatus;
 use ledger_adapter::error::LedgerError;
@@ -6,7 +8,7 @@ use ledger_adapter::ledger::Ledger;
 use ledger_adapter::receipt::policy::FormerLog;
 use serde_json::json;
 
-use crate::commands::Context;
+use crate::commands::{Context, certificates};
 use crate::fail::Failure;
 use crate::output::Output;
 use crate::population::known;
@@ -35,12 +37,23 @@ enum Action {
     },
     /// Print the policy by which others verify receipts: graunt verify --policy
     Policy,
+    /// Make the authority whose certificates let sites call each other
+    ///
+    /// Whoever holds its key can call, and be called, under any name: keep the directory where no
+    /// site's server is. Its certificate is valid for ten years.
+    Authority(certificates::AuthorityArguments),
+    /// Make the key and the certificate by which others know a site
+    ///
+    /// The directory is for the site: give it there whole, and keep no copy. The certificate is
+    /// valid for a year; make another in a new directory before it ends.
+    Certificate(certificates::CertificateArguments),
 }
 
 /// Replaces keys, or tells of them.
 ///
 /// # Errors
-/// [`Failure::Usage`], [`Failure::Ledger`], [`Failure::Store`], [`Failure::Output`].
+/// [`Failure::Usage`], [`Failure::Ledger`], [`Failure::Wire`], [`Failure::Store`],
+/// [`Failure::Output`].
 pub(crate) fn run(
     arguments: &Arguments,
     context: &Context,
@@ -50,6 +63,8 @@ pub(crate) fn run(
         Action::Rotate { site: Some(site), .. } => rotate(site, context, out),
         Action::Rotate { site: None, .. } => rotate_log(context, out),
         Action::Policy => policy(context, out),
+        Action::Authority(arguments) => certificates::authority(arguments, context, out),
+        Action::Certificate(arguments) => certificates::certificate(arguments, context, out),
     }
 }
 

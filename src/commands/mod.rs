@@ -1,6 +1,7 @@
 //! The subcommands, and what they share: where things live and how to speak.
 
 pub(crate) mod budget;
+mod certificates;
 pub(crate) mod chain;
 pub(crate) mod cohort;
 pub(crate) mod demo;
@@ -70,7 +71,7 @@ enum Command {
     Policy(policy::Arguments),
     /// Make, read and check the ledger
     Ledger(ledger::Arguments),
-    /// Replace the keys of sites and of the log
+    /// Replace the keys of sites and of the log; make certificates for calls between sites
     Keys(keys::Arguments),
     /// Open and show privacy budgets
     Budget(budget::Arguments),
