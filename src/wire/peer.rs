@@ -156,7 +156,7 @@ impl Peer {
     }
 
     /// What the end of a call means.
-    fn failed(&self, status: Status) -> CallError {
+    pub(super) fn failed(&self, status: Status) -> CallError {
         let peer = self.name.clone();
         let kind = match status.code() {
             Code::OutOfRange => return CallError::TooLong { peer },

@@ -247,7 +247,7 @@ fn not_here() -> Status {
 const GRACE_MAX: Duration = Duration::from_secs(30);
 
 /// How long a handshake may take.
-const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+pub(super) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
 /// How many handshakes may be under way at once; others wait in the kernel's queue.
 const HANDSHAKES_MAX: usize = 256;

@@ -5,6 +5,7 @@ mod trust;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arrow_flight::flight_service_client::FlightServiceClient;
@@ -14,13 +15,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 use tokio::sync::{Barrier, Notify, oneshot};
 use tokio::task::JoinHandle;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use super::certificates::{Authority, for_years};
 use super::error::{CallError, WireError};
 use super::identity::Identity;
 use super::peer::Peer;
-use super::server::{serve, serve_with_grace};
+use super::server::{HANDSHAKE_MAX, serve, serve_with_grace};
 use super::*;
 
 /// Long enough for a call that is answered, however busy the machine is.
@@ -92,20 +93,22 @@ impl Service for Echo {
     }
 }
 
-/// Waits within a call until it is let go on, and tells that it has begun and ended.
+/// Holds a call until it is let go on, and tells that it has begun and ended. A "pass" is not held.
 #[derive(Default)]
 struct Held {
     begun: Notify,
     released: Notify,
-    ended: Notify,
+    has_ended: AtomicBool,
 }
 
 #[async_trait]
 impl Service for Arc<Held> {
-    async fn call(&self, _: &str, _: &str, _: Bytes) -> Result<Bytes, Refusal> {
-        self.begun.notify_one();
-        self.released.notified().await;
-        self.ended.notify_one();
+    async fn call(&self, _: &str, action: &str, _: Bytes) -> Result<Bytes, Refusal> {
+        if action != "pass" {
+            self.begun.notify_one();
+            self.released.notified().await;
+            self.has_ended.store(true, Ordering::SeqCst);
+        }
         Ok(Bytes::from_static(b"done"))
     }
 }
@@ -125,6 +128,13 @@ async fn refusal(peer: &Peer, action: &str) -> Refusal {
     match peer.call(action, Bytes::new(), PATIENCE).await {
         Err(CallError::Refused { refusal, .. }) => refusal,
         other => panic!("{other:?}"),
+    }
+}
+
+/// Waits until nobody is let in any more: a server has heard that it is to stop.
+async fn is_closed(address: SocketAddr) {
+    while TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
     }
 }
 
@@ -221,29 +231,20 @@ async fn patience_ends() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap();
     let peer = Peer::new(&format!("https://{address}"), "site-a", &caller).unwrap();
-    match peer.call("greet", Bytes::new(), short).await.unwrap_err() {
+    match peer.call("hold", Bytes::new(), short).await.unwrap_err() {
         CallError::Unreachable { source, .. } => {
             assert_eq!(source.kind(), io::ErrorKind::TimedOut);
         }
         other => panic!("{other}"),
     }
 
-    // Takes the call, and does not come to an end: nobody knows. It may have taken longer than that
-    // to connect, so it gets more time until it is there.
+    // Takes the call, and does not come to an end: nobody knows.
     let held = Arc::new(Held::default());
     let server = Running::start(&identity(&authority, "site-a"), Arc::clone(&held)).await;
     let peer = server.peer("site-a", &caller);
-    let stream = peer.connect().await.unwrap();
-    let call = peer.exchange(stream, "hold", Bytes::new());
-    tokio::select! {
-        _ = call => panic!("nobody let it go"),
-        () = held.begun.notified() => {}
-    }
-    // The caller is gone, and the work goes on.
-    held.released.notify_one();
-    held.ended.notified().await;
     let mut patience = short;
     let late = loop {
+        // On a busy machine to connect may take as long.
         match peer.call("hold", Bytes::new(), patience).await.unwrap_err() {
             CallError::Unreachable { .. } => patience *= 2,
             other => break other,
@@ -252,6 +253,36 @@ async fn patience_ends() {
     assert!(matches!(late, CallError::Late { .. }), "{late}");
     held.released.notify_one();
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_is_carried_through_though_its_caller_is_gone() {
+    let authority = authority();
+    let held = Arc::new(Held::default());
+    let server = Running::start(&identity(&authority, "site-a"), Arc::clone(&held)).await;
+    let peer = server.peer("site-a", &identity(&authority, "b"));
+    tokio::select! {
+        answer = peer.call("hold", Bytes::new(), PATIENCE) => panic!("{answer:?}"),
+        () = held.begun.notified() => {}
+    }
+    // What the server hears after the connection broke; by now it knows that it did.
+    for _ in 0..10 {
+        peer.call("pass", Bytes::new(), PATIENCE).await.unwrap();
+    }
+    let address = server.address;
+    let released = async {
+        is_closed(address).await;
+        // Time to end too early.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        held.released.notify_one();
+    };
+    let stopped = async {
+        server.stop().await;
+        assert!(held.has_ended.load(Ordering::SeqCst), "the server ended before the call");
+    };
+    tokio::join!(stopped, released);
 }
 
 #[tokio::test]
@@ -300,16 +331,35 @@ async fn calls_are_served_side_by_side() {
     let authority = authority();
     let meeting = Meeting(Barrier::new(CALLS));
     let server = Running::start(&identity(&authority, "site-a"), meeting).await;
-    // Somebody who never shakes hands holds up nobody.
-    let silent = TcpStream::connect(server.address).await.unwrap();
     let peer = server.peer("site-a", &identity(&authority, "b"));
     let call = |index: usize| peer.call("meet", index.to_string().into(), PATIENCE);
     let answers = join_all((0..CALLS).map(call)).await;
     for (index, answer) in answers.into_iter().enumerate() {
         assert_eq!(answer.unwrap(), index.to_string());
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_does_not_shake_hands_holds_up_nobody() {
+    let authority = authority();
+    let server = Running::start(&identity(&authority, "site-a"), Echo).await;
+    let silent = TcpStream::connect(server.address).await.unwrap();
+    let peer = server.peer("site-a", &identity(&authority, "b"));
+    // Less than the silent one is given.
+    let patience = HANDSHAKE_MAX - Duration::from_secs(1);
+    peer.call("greet", Bytes::new(), patience).await.unwrap();
     drop(silent);
     server.stop().await;
+}
+
+#[test]
+fn what_no_service_said_is_no_refusal() {
+    let peer = Peer::new("https://[::1]:1", "site-a", &identity(&authority(), "b")).unwrap();
+    for code in [Code::FailedPrecondition, Code::Unavailable, Code::Internal, Code::Unknown] {
+        let error = peer.failed(Status::new(code, "a proxy says so"));
+        assert!(matches!(error, CallError::Broken { .. }), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -322,10 +372,7 @@ async fn what_is_under_way_at_the_end_is_finished() {
     let stopped = async {
         held.begun.notified().await;
         let stopping = tokio::spawn(server.stop());
-        // Once nobody is let in any more, the stop has been heard.
-        while TcpStream::connect(address).await.is_ok() {
-            tokio::task::yield_now().await;
-        }
+        is_closed(address).await;
         held.released.notify_one();
         stopping.await.unwrap();
     };
