@@ -30,6 +30,8 @@ pub(crate) enum Kind {
     Log,
     /// By the contract on an EVM chain; the log has the receipts.
     Evm,
+    /// In the log of another home, which is followed and never written to.
+    Follow,
 }
 
 /// The chain of the configuration.

@@ -44,6 +44,10 @@ pub(crate) struct LedgerTerms {
     pub(crate) finality: Option<Finality>,
     /// The file that names witnesses, and how many of them must cosign.
     pub(crate) witnesses: Option<PathBuf>,
+    /// Verifier keys of the log that is followed: one, or two while one takes the other's place.
+    pub(crate) log: Vec<String>,
+    /// Where the files of the log that is followed are: a directory, or an address.
+    pub(crate) from: Option<String>,
 }
 
 /// Defaults of `graunt sql`.

@@ -14,15 +14,18 @@ use std::time::Duration;
 
 use chrono::{SecondsFormat, Utc};
 use engine::engine::IncidentLog;
+use engine::federation::transcript::Transcript;
 use ledger_adapter::chain::key::ChainKey;
 use ledger_adapter::chain::ledger::ChainLedger;
 use ledger_adapter::charge::Finality;
 use ledger_adapter::digest::Digest;
 use ledger_adapter::error::LedgerError;
+use ledger_adapter::follower::Follower;
 use ledger_adapter::keys::Keyring;
 use ledger_adapter::keys::rotation::Rotating;
 use ledger_adapter::ledger::Ledger;
 use ledger_adapter::log::{LogLedger, Watch};
+use ledger_adapter::mirror::Mirror;
 use ledger_adapter::note::VerifierKey;
 use ledger_adapter::policy::Policy;
 use ledger_adapter::receipt::{Receipt, Trust};
@@ -30,6 +33,8 @@ use ledger_adapter::registry::Registry;
 use ledger_adapter::witnessing::Cosigners;
 
 use crate::chain::{EvmTerms, Kind};
+use crate::commands::mirror::source;
+use crate::commands::witness::named;
 use crate::config::{Config, HOME, LedgerTerms};
 use crate::fail::Failure;
 
@@ -72,7 +77,7 @@ impl Home {
     /// How final a charge must be before a record is read.
     pub(crate) fn finality(&self) -> Finality {
         let unless_said = match self.ledger.kind {
-            Kind::Log => Finality::Witnessed,
+            Kind::Log | Kind::Follow => Finality::Witnessed,
             Kind::Evm => Finality::Final,
         };
         self.ledger.finality.unwrap_or(unless_said)
@@ -153,7 +158,30 @@ impl Home {
     /// # Errors
     /// As [`Home::ledger`]; [`Failure::Usage`] if the configuration says too little of the chain.
     pub(crate) fn accounts(&self) -> Result<Arc<dyn Ledger>, Failure> {
+        if self.is_follower() {
+            return self.followed();
+        }
         self.deciding(self.ledger()?)
+    }
+
+    /// Whether accounts are decided about in another home.
+    pub(crate) fn is_follower(&self) -> bool {
+        self.ledger.kind == Kind::Follow
+    }
+
+    /// The log of another home, replayed here.
+    fn followed(&self) -> Result<Arc<dyn Ledger>, Failure> {
+        let hint = "name log and from there, as graunt serve of the other home prints them";
+        let missing = |what| Failure::usage(format!("graunt.toml has no {what} to follow"), hint);
+        let keys = self.ledger.log.iter().map(|key| key.parse());
+        let keys: Vec<VerifierKey> = keys.collect::<Result<_, LedgerError>>()?;
+        if keys.is_empty() {
+            return Err(missing("log"));
+        }
+        let from = self.ledger.from.as_deref().ok_or_else(|| missing("from"))?;
+        let cosigner = named("mirror", None, self.keys()?.mirror_signer()?)?;
+        let mirror = Mirror::open(&self.directory.join("mirror"), keys, cosigner)?;
+        Ok(Arc::new(Follower::new(mirror, source(from)?)))
     }
 
     /// As [`Home::accounts`], but makes the log if there is none; true if it was made.
@@ -161,6 +189,9 @@ impl Home {
     /// # Errors
     /// As [`Home::accounts`].
     pub(crate) fn accounts_or_new(&self) -> Result<(Arc<dyn Ledger>, bool), Failure> {
+        if self.is_follower() {
+            return Ok((self.followed()?, false));
+        }
         let (log, is_new) = self.ledger_or_new()?;
         Ok((self.deciding(log)?, is_new))
     }
@@ -339,6 +370,16 @@ impl Home {
         let path = self.receipts().join(format!("{}.json", short(receipt.intent.query)));
         receipt.save(&path)?;
         Ok(path)
+    }
+
+    /// Keeps the transcript of a federated answer beside its receipt.
+    ///
+    /// # Errors
+    /// [`Failure::Store`].
+    pub(crate) fn save_transcript(&self, transcript: &Transcript) -> Result<(), Failure> {
+        let name = format!("{}.transcript.json", short(transcript.query()));
+        let path = self.receipts().join(name);
+        fs::write(&path, transcript.to_bytes()).map_err(Failure::store(path, "writing"))
     }
 
     /// Where the reasons of failures after the gate go: a file for the operator only.

@@ -12,6 +12,7 @@ mod chain;
 mod commands;
 mod config;
 mod fail;
+mod federated;
 mod home;
 mod numbers;
 mod output;
@@ -22,7 +23,6 @@ mod serve;
 mod session;
 mod shell;
 mod show;
-#[cfg_attr(not(test), expect(dead_code, reason = "calls are tested before anything makes them"))]
 mod wire;
 
 use std::process::ExitCode;

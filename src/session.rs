@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use engine::answer::Answer;
 use engine::catalog::Catalog;
 use engine::engine::{Engine, Query, Quote, Settings};
 use engine::error::Error;
+use engine::federation::Federated;
+use engine::federation::terms::Federation;
 use engine::privacy::relation::ContributionBounds;
 use engine::registered::Registered;
 use engine::requests::{Explanation, Outcome};
@@ -18,10 +21,12 @@ use serde::Deserialize;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::fail::{Asked, Failure};
+use crate::federated::Wires;
 use crate::home::{Home, today};
 use crate::population::{Population, known, open, readable};
 use crate::progress::spinner;
 use crate::script::{Statement, Verb};
+use crate::wire::identity::Identity;
 
 /// How questions are spelt.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, ValueEnum)]
@@ -58,6 +63,17 @@ pub(crate) struct Terms {
     pub(crate) without_revoked: bool,
     /// Whether no progress is shown.
     pub(crate) is_quiet: bool,
+    /// The federation that is asked, if the sites do not show their records.
+    pub(crate) federation: Option<Federation>,
+}
+
+/// How a federation is reached.
+#[derive(Clone, Debug)]
+pub(crate) struct Reach {
+    /// Directory of the coordinator's certificate.
+    pub(crate) tls: PathBuf,
+    /// How long a reply is waited for.
+    pub(crate) patience: Duration,
 }
 
 /// A population that is being asked.
@@ -69,6 +85,7 @@ pub(crate) struct Session {
     terms: Terms,
     runtime: Runtime,
     left_out: Vec<String>,
+    federated: Option<Federated>,
 }
 
 /// What came of a statement.
@@ -113,6 +130,7 @@ impl Session {
         home: &Home,
         population: Option<&str>,
         terms: Terms,
+        reach: Option<&Reach>,
     ) -> Result<Self, Failure> {
         let _progress = spinner("opening the extracts", terms.is_quiet);
         let ledger = home.accounts()?;
@@ -120,7 +138,10 @@ impl Session {
         let population = Population::find(&registry, population)?;
         let all = known(home, &registry, ledger.as_ref(), &population.name)?;
         let (read, left_out) = readable(all, &population.name, terms.without_revoked)?;
-        let catalog = Catalog::new(open(home, &read)?).map_err(Failure::Engine)?;
+        let mut catalog = Catalog::new(open(home, &read)?).map_err(Failure::Engine)?;
+        if terms.federation.is_some() {
+            catalog = catalog.with_records_of(None).map_err(Failure::Engine)?;
+        }
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let settings = Settings {
             day: today()?,
@@ -133,6 +154,16 @@ impl Session {
             },
         };
         let signer = home.keys()?.release_signer()?;
+        let federated = match (&terms.federation, reach) {
+            (Some(federation), Some(reach)) => {
+                let wires = Wires::new(federation, &Identity::read(&reach.tls)?)?;
+                let (wires, signer) = (Arc::new(wires), signer.clone());
+                let made = Federated::new(federation.clone(), wires, signer, reach.patience);
+                let hint = "the coordinator is the home that graunt federation new was run in";
+                Some(made.map_err(|error| Failure::usage(error.to_string(), hint))?)
+            }
+            _ => None,
+        };
         let shared = Arc::clone(&ledger);
         let engine = Engine::new(catalog, shared, signer, settings, home.incident_log())
             .map_err(Failure::Engine)?
@@ -141,7 +172,8 @@ impl Session {
             .enable_all()
             .build()
             .map_err(Failure::store(home.directory(), "starting threads"))?;
-        Ok(Self { engine, ledger, population, home: home.clone(), terms, runtime, left_out })
+        let home = home.clone();
+        Ok(Self { engine, ledger, population, home, terms, runtime, left_out, federated })
     }
 
     /// The population that is asked.
@@ -174,6 +206,15 @@ impl Session {
     pub(crate) fn perform(&self, statement: &Statement) -> Result<Performed, Failure> {
         self.home.prepare_receipts()?;
         let progress = spinner("answering", self.terms.is_quiet);
+        if let (Some(federated), Verb::Ask) = (&self.federated, statement.verb()) {
+            let query = self.query(statement);
+            let done = self.runtime.block_on(self.engine.answer_federated(&query, federated));
+            drop(progress);
+            let (answer, transcript) = done.map_err(|error| failed(error, statement))?;
+            let mut reply = self.reply(answer)?;
+            reply.fault = reply.fault.or(self.home.save_transcript(&transcript).err());
+            return Ok(Performed::Answered(Box::new(reply)));
+        }
         let outcome = self.runtime.block_on(self.engine.perform(&self.query(statement)));
         drop(progress);
         match outcome.map_err(|error| failed(error, statement))? {
@@ -197,7 +238,13 @@ impl Session {
                 "put the values into the query, and ask for its price",
             )),
             Verb::Ask => {
-                let quoted = self.runtime.block_on(self.engine.quote(&self.query(statement)));
+                let query = self.query(statement);
+                let quoted = match &self.terms.federation {
+                    Some(terms) => {
+                        self.runtime.block_on(self.engine.quote_federated(&query, terms))
+                    }
+                    None => self.runtime.block_on(self.engine.quote(&query)),
+                };
                 Ok(Performed::Quoted(quoted.map_err(|error| failed(error, statement))?))
             }
         }
@@ -234,7 +281,7 @@ impl Session {
             rows_per_person: self.terms.rows_per_person,
             groups_per_person: self.terms.groups_per_person,
             persons_min: self.terms.persons_min,
-            ..ContributionBounds::default()
+            sites_per_person: self.terms.federation.as_ref().map(|terms| terms.sites_per_person),
         };
         Query {
             text: statement.text.clone(),

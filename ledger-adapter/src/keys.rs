@@ -227,6 +227,16 @@ impl Keyring {
         Signer::load_or_create(&self.directory.join("mirror.pem"))
     }
 
+    /// The key that signs what a holder of shares contributes.
+    ///
+    /// # Errors
+    /// As [`Signer::load_or_create`], and [`LedgerError::Malformed`] for an id that is not 1 to 40
+    /// of `a-z`, `0-9` and `-`.
+    pub fn holder_signer(&self, holder: &str) -> Result<Signer, LedgerError> {
+        check_id(holder)?;
+        Signer::load_or_create(&self.directory.join(format!("holder-{holder}.pem")))
+    }
+
     /// The key that signs release statements; its public half is trusted here.
     ///
     /// # Errors

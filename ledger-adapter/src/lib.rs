@@ -55,6 +55,7 @@ mod durable;
 pub mod entry;
 pub mod error;
 pub mod export;
+pub mod follower;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod keys;

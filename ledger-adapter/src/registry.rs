@@ -90,6 +90,25 @@ impl Registry {
         })
     }
 
+    /// Takes part in a population that others made, by its account. Only they can tell that the
+    /// account is that of this name: they have the salt.
+    ///
+    /// # Errors
+    /// As [`Registry::create_population`]; [`LedgerError::Conflict`] if the name has another
+    /// account here.
+    pub fn join_population(&self, name: &str, account: Digest) -> Result<(), LedgerError> {
+        check_name(name)?;
+        self.change(|names| {
+            let unknown = Digest::from_bytes([0; 32]);
+            let joined = || Population { account, salt: unknown };
+            let found = names.populations.entry(name.to_owned()).or_insert_with(joined);
+            if found.account == account {
+                return Ok(());
+            }
+            Err(LedgerError::Conflict { what: "account of the population" })
+        })
+    }
+
     /// All populations, by name.
     ///
     /// # Errors

@@ -71,7 +71,7 @@ pub(crate) fn run(
         remark(format_args!("made a ledger in {}", home.ledger_directory().display()));
     }
     let registry = home.registry()?;
-    let account = registry.create_population(&name)?.account;
+    let account = account(home, &registry, &name)?;
     let known = population::known(home, &registry, ledger.as_ref(), &name)?;
     let request = ExtractRequest {
         from,
@@ -97,7 +97,7 @@ pub(crate) fn run(
     let record = ExtractRecord { path: home.kept(&built.path)?, site, population: name.clone() };
     // Known before attested: what is on the ledger can then always be found.
     registry.record_extract(built.root, &record)?;
-    let is_open = ledger.opened(account)?.is_some();
+    let is_open = ledger.opened(account)?.is_some() && !home.is_follower();
     if is_open {
         population::attest(home, &registry, ledger.as_ref(), &name)?;
     }
@@ -105,6 +105,17 @@ pub(crate) fn run(
         write_report(&built, path)?;
     }
     if context.json { print_json(&built, is_open, out) } else { print(&built, is_open, out) }
+}
+
+/// The account of a population. Where others decide about accounts, it is theirs to tell.
+fn account(home: &Home, registry: &Registry, name: &str) -> Result<Digest, Failure> {
+    if !home.is_follower() {
+        return Ok(registry.create_population(name)?.account);
+    }
+    registry.population(name)?.map(|found| found.account).ok_or_else(|| {
+        let what = format!("population {name:?} is not known here");
+        Failure::usage(what, "take part in it first, with graunt site join")
+    })
 }
 
 /// Reads a name that becomes part of a file name.

@@ -97,7 +97,10 @@ fn once(
 }
 
 /// A directory, or an address.
-fn source(from: &str) -> Result<Source, Failure> {
+///
+/// # Errors
+/// [`Failure::Usage`] for an address of another kind.
+pub(crate) fn source(from: &str) -> Result<Source, Failure> {
     if from.starts_with("http://") {
         return Ok(Source::url(from, READ_MAX)?);
     }

@@ -7,12 +7,15 @@ pub(crate) mod cohort;
 pub(crate) mod demo;
 pub(crate) mod export;
 pub(crate) mod extract;
+pub(crate) mod federation;
+pub(crate) mod holder;
 pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod mirror;
 pub(crate) mod policy;
 mod redact;
 pub(crate) mod serve;
+pub(crate) mod site;
 pub(crate) mod sql;
 pub(crate) mod verify;
 pub(crate) mod witness;
@@ -93,6 +96,12 @@ enum Command {
     Chain(chain::Arguments),
     /// Serve the log, so that anyone can read and verify it
     Serve(serve::Arguments),
+    /// Answer for one site, showing nobody its records or totals
+    Site(site::Arguments),
+    /// Open totals of several sites, together with other holders
+    Holder(holder::Arguments),
+    /// Write the terms that sites, holders and coordinator share
+    Federation(federation::Arguments),
 }
 
 /// What every subcommand is given.
@@ -149,6 +158,9 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<(), Failure> {
         Command::Mirror(arguments) => mirror::run(&arguments, &context, out),
         Command::Chain(arguments) => chain::run(&arguments, &context, out),
         Command::Serve(arguments) => serve::run(&arguments, &context, out),
+        Command::Site(arguments) => site::run(&arguments, &context, out),
+        Command::Holder(arguments) => holder::run(&arguments, &context, out),
+        Command::Federation(arguments) => federation::run(&arguments, &context, out),
     }
 }
 

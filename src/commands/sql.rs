@@ -3,16 +3,18 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use engine::engine::Quote;
 use serde_json::json;
 
 use crate::commands::Context;
 use crate::fail::Failure;
+use crate::federated;
 use crate::numbers;
 use crate::output::{Output, remark};
 use crate::script::{Statement, Verb, split};
-use crate::session::{Dialect, Performed, Reply, Session, Terms};
+use crate::session::{Dialect, Performed, Reach, Reply, Session, Terms};
 use crate::shell;
 use crate::show::{self, Format};
 
@@ -67,6 +69,15 @@ pub(crate) struct Arguments {
     /// Answer without the sites whose extract was withdrawn, instead of stopping
     #[arg(long)]
     without_revoked: bool,
+    /// Ask sites that show nobody their records, under these terms
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    federated: Option<PathBuf>,
+    /// Directory of the coordinator's certificate, for --federated
+    #[arg(long, value_name = "DIR")]
+    tls: Option<PathBuf>,
+    /// Longest wait for a site or holder, in seconds
+    #[arg(long, value_name = "S", default_value = "60", value_parser = clap::value_parser!(u64).range(1..))]
+    patience: u64,
 }
 
 /// How answers are printed.
@@ -112,7 +123,10 @@ pub(crate) fn run(
         printing.check(&split(script), out)?;
     }
     let population = arguments.population.as_deref().or(context.config.sql.population.as_deref());
-    let session = Session::open(&context.home, population, terms(&arguments, context))?;
+    let terms = terms(&arguments, context)?;
+    let patience = Duration::from_secs(arguments.patience);
+    let reach = arguments.tls.clone().map(|tls| Reach { tls, patience });
+    let session = Session::open(&context.home, population, terms, reach.as_ref())?;
     let Some(script) = script else {
         return shell::run(&session, &context.home, printing, out);
     };
@@ -133,9 +147,9 @@ pub(crate) fn run(
     Ok(())
 }
 
-fn terms(arguments: &Arguments, context: &Context) -> Terms {
+fn terms(arguments: &Arguments, context: &Context) -> Result<Terms, Failure> {
     let defaults = &context.config.sql;
-    Terms {
+    Ok(Terms {
         epsilon: arguments.epsilon.or(defaults.epsilon).unwrap_or(1.0),
         delta: arguments.delta.or(defaults.delta).unwrap_or(1e-6),
         rows_per_person: arguments.rows_per_person.or(defaults.rows_per_person),
@@ -145,7 +159,8 @@ fn terms(arguments: &Arguments, context: &Context) -> Terms {
         confidence: arguments.confidence.or(defaults.confidence).unwrap_or(0.95),
         without_revoked: arguments.without_revoked,
         is_quiet: context.quiet,
-    }
+        federation: arguments.federated.as_deref().map(federated::terms).transpose()?,
+    })
 }
 
 fn printing(arguments: &Arguments, context: &Context) -> Printing {

@@ -34,7 +34,7 @@ pub mod transport;
 pub use coordinator::Federated;
 pub use holder::HolderNode;
 pub use parcel::ParcelKey;
-pub use site::{SiteNode, SitePolicy};
+pub use site::{Engines, SiteNode, SitePolicy};
 
 #[cfg(test)]
 mod tests;

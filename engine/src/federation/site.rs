@@ -37,6 +37,7 @@ use crate::perturb;
 use crate::privacy::price::PricedPlan;
 use crate::scan::gate::VerifiedScan;
 use crate::scan::public::settle;
+use crate::sql::dialect::Dialect;
 
 /// What a site lets others ask.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,9 +52,13 @@ pub struct SitePolicy {
     pub tables_denied: Vec<String>,
 }
 
+/// Opens an engine over the records of a site only, as they and the day are now; or says why it
+/// cannot, in words for others.
+pub type Engines = Box<dyn Fn() -> Result<Engine, String> + Send + Sync>;
+
 /// A site that answers.
 pub struct SiteNode {
-    engine: Arc<Engine>,
+    engines: Engines,
     shared: Arc<Shared>,
     policy: SitePolicy,
     claims: Claims,
@@ -100,13 +105,13 @@ pub(super) struct Opened {
 }
 
 impl SiteNode {
-    /// The site `name`, over an engine whose catalog has the records of that site only. Which
-    /// queries it took part in is in `claims`.
+    /// The site `name`, which opens an engine for every query. Which queries it took
+    /// part in is in `claims`.
     ///
     /// # Errors
     /// [`TermsError`] if the terms have no such site with this key.
     pub fn new(
-        engine: Engine,
+        engines: Engines,
         federation: Federation,
         (name, signer): (&str, Signer),
         policy: SitePolicy,
@@ -119,8 +124,8 @@ impl SiteNode {
         let digest = federation.digest()?;
         let shared = Shared { federation, digest, name: name.to_owned(), signer };
         let sessions = Mutex::new(HashMap::new());
-        let (engine, shared) = (Arc::new(engine), Arc::new(shared));
-        Ok(Self { engine, shared, policy, claims, sessions })
+        let shared = Arc::new(shared);
+        Ok(Self { engines, shared, policy, claims, sessions })
     }
 
     /// Begins a query, and gives this site's contribution to its first round.
@@ -171,35 +176,38 @@ impl SiteNode {
 
     /// Everything that is checked before a record is read; then reads.
     async fn begin(&self, order: &Order) -> Result<Program, Refusal> {
-        let priced = self.checked(order).await?;
-        let settled = settle(self.engine.catalog(), &priced, &self.engine.session).await;
+        let engine = (self.engines)().map_err(|why| {
+            Refusal::unavailable(format!("this site cannot open its extracts: {why}"))
+        })?;
+        let mut engine = engine;
+        engine.settings.dialect = if order.is_ohdsi { Dialect::Ohdsi } else { Dialect::DataFusion };
+        let engine = Arc::new(engine);
+        let priced = self.checked(&engine, order).await?;
+        let settled = settle(engine.catalog(), &priced, &engine.session).await;
         let settled = settled.map_err(|error| before(&error))?;
-        let charged = self.claim(order)?;
+        let charged = self.claim(&engine, order)?;
         // ═══════════ the gate: nothing that is said from here on depends on records ═══════════
         let failed = |error: &dyn std::error::Error| {
-            let incident = self.engine.incident(error);
+            let incident = engine.incident(error);
             Refusal::failed(format!("it failed (incident {incident})"))
         };
-        let scan = VerifiedScan::open(self.engine.catalog(), &priced, &settled, &charged);
+        let scan = VerifiedScan::open(engine.catalog(), &priced, &settled, &charged);
         let scan = scan.map_err(|error| failed(&error))?;
-        let (session, threads) = (&self.engine.session, self.engine.settings.threads);
+        let (session, threads) = (&engine.session, engine.settings.threads);
         let exact = aggregate::run(&priced, scan, session, charged.query(), threads).await;
         let exact = exact.map_err(|error| failed(&error))?;
-        Ok(self.run(priced, exact, charged, order.confidence))
+        Ok(self.run(engine, priced, exact, charged, order.confidence))
     }
 
     /// The plan of an order, analysed here, if it is what the order says and is allowed.
-    async fn checked(&self, order: &Order) -> Result<PricedPlan, Refusal> {
+    async fn checked(&self, engine: &Engine, order: &Order) -> Result<PricedPlan, Refusal> {
         let Shared { federation, digest, .. } = self.shared.as_ref();
         if order.federation != *digest {
             return Err(Refusal::refused("the coordinator has other terms of the federation"));
         }
-        if order.is_ohdsi != self.engine.is_ohdsi() {
-            return Err(Refusal::refused("this site reads another dialect"));
-        }
         let mut query = order.query(federation);
         query.bounds.persons_min = query.bounds.persons_min.max(self.policy.persons_min);
-        let planned = self.engine.plan(&query).await;
+        let planned = engine.plan(&query).await;
         let priced = planned.map_err(|error| before(&error))?;
         plan::check(&priced, federation).map_err(|error| before(&error))?;
         let (epsilon, delta) = priced.asked;
@@ -213,11 +221,11 @@ impl SiteNode {
             return Err(Refusal::refused(format!("the policy of this site denies table {table}")));
         }
         let intent = &order.intent;
-        let inputs = self.engine.roots();
+        let inputs = engine.roots();
         let is_same = intent.plan == plan_digest(&priced.plan, digest)
             && intent.mechanisms == priced.reserved
             && intent.cost == priced.cost
-            && intent.account == self.engine.catalog().account()
+            && intent.account == engine.catalog().account()
             && intent.inputs == inputs;
         if !is_same {
             return Err(Refusal::refused(
@@ -225,18 +233,18 @@ impl SiteNode {
                  version or its policy differ",
             ));
         }
-        if intent.day.abs_diff(self.engine.settings.day) > 1 {
+        if intent.day.abs_diff(engine.settings.day) > 1 {
             return Err(Refusal::refused("the order is of another day"));
         }
-        self.engine.check(&priced).map_err(|error| before(&error))?;
+        engine.check(&priced).map_err(|error| before(&error))?;
         Ok(priced)
     }
 
     /// The one use of the charge at this site.
-    fn claim(&self, order: &Order) -> Result<Charged, Refusal> {
+    fn claim(&self, engine: &Engine, order: &Order) -> Result<Charged, Refusal> {
         let request = order.request();
         let request = request.map_err(|_| Refusal::refused("the intent has no text form"))?;
-        let (ledger, need) = (self.engine.ledger(), self.engine.settings.finality);
+        let (ledger, need) = (engine.ledger(), engine.settings.finality);
         self.claims.claim(ledger.as_ref(), &request, need).map_err(|error| {
             Refusal::refused(format!("the charge gives this site no leave: {error}"))
         })
@@ -245,6 +253,7 @@ impl SiteNode {
     /// Starts the program on a thread of its own.
     fn run(
         &self,
+        engine: Arc<Engine>,
         priced: PricedPlan,
         exact: Vec<ExactAggregates>,
         charged: Charged,
@@ -252,14 +261,23 @@ impl SiteNode {
     ) -> Program {
         let (opened, inbox) = channel();
         let (outbox, rounds) = mpsc::channel(1);
-        let (engine, shared) = (Arc::clone(&self.engine), Arc::clone(&self.shared));
+        let shared = Arc::clone(&self.shared);
         tokio::task::spawn_blocking(move || {
             let query = charged.query();
             let purse = Purse::open(charged);
-            let mut door = SiteDoor { purse, shared, query, round: 0, parties: 0, outbox, inbox };
+            let mut door = SiteDoor {
+                purse,
+                shared,
+                query,
+                round: 0,
+                parties: 0,
+                outbox,
+                inbox,
+                is_over: false,
+            };
             let done = perturb::run(&priced, exact, &mut door, confidence);
             if let Err(error) = done
-                && !door.is_over()
+                && !door.is_over
             {
                 let incident = engine.incident(&error);
                 let refusal = Refusal::failed(format!("it failed (incident {incident})"));
@@ -340,12 +358,14 @@ struct SiteDoor {
     parties: u32,
     outbox: mpsc::Sender<Result<Vec<u8>, Refusal>>,
     inbox: Receiver<Opened>,
+    /// Whether the query was ended from outside, as every query is after its last round.
+    is_over: bool,
 }
 
 impl SiteDoor {
-    /// Whether the query was ended from outside.
-    fn is_over(&self) -> bool {
-        self.outbox.is_closed()
+    fn over(&mut self) -> NoiseError {
+        self.is_over = true;
+        NoiseError::Parties { reason: "the query is over".to_owned() }
     }
 }
 
@@ -357,10 +377,9 @@ impl Door for SiteDoor {
         let by = (name.as_str(), Role::Site, signer);
         let made = Contribution::seal((self.query, self.round, &spec), federation, by, &noisy);
         let bytes = made.and_then(|made| made.to_bytes()).map_err(parties)?;
-        let over = || NoiseError::Parties { reason: "the query is over".to_owned() };
-        self.outbox.blocking_send(Ok(bytes)).map_err(|_| over())?;
+        self.outbox.blocking_send(Ok(bytes)).map_err(|_| self.over())?;
         self.round += 1;
-        let opened = self.inbox.recv().map_err(|_| over())?;
+        let opened = self.inbox.recv().map_err(|_| self.over())?;
         self.parties = opened.parties;
         spec.columns(&opened.totals)
             .ok_or_else(|| parties(Refusal::refused("the totals have another shape")))

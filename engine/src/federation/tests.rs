@@ -53,7 +53,8 @@ fn at_a_large_epsilon_federated_answers_are_the_central_ones() {
                 let apart = width(&answer) + width(&central) + 1e-9 * c.abs();
                 let quantile = sql.contains("PERCENTILE") || sql.contains("MEDIAN");
                 let step = if quantile { 1.0 } else { 0.0 };
-                assert!((f - c).abs() <= 2.0 * apart + step, "{f} {c}: {sql}");
+                let [of, oc] = [&answer, &central].map(|answer| answer.interval(row, column));
+                assert!((f - c).abs() <= 2.0 * apart + step, "{f} {of:?} {c} {oc:?}: {sql}");
             }
         }
         assert!(!transcript.check().unwrap().is_empty());

@@ -63,7 +63,7 @@ pub(crate) fn scales(
     plan: &Plan,
     slot: Slot,
     whole: Rho,
-) -> Result<Vec<(Noise, Vec<u64>)>, crate::noise::error::NoiseError> {
+) -> Result<Vec<(Noise, Vec<u64>)>, NoiseError> {
     let parts = plan.closure.iter().zip(shares(plan, whole));
     let one = |(part, share): (&crate::marginals::Part, Rho)| {
         let sizes = boundary.keys.iter().enumerate().filter_map(|(i, key)| {

@@ -9,7 +9,7 @@ use ledger_adapter::digest::Digest;
 use ledger_adapter::error::{LedgerError, Untrusted};
 use ledger_adapter::keys::PublicKey;
 use ledger_adapter::leaves::{GROUP_BYTES, Leaves};
-use ledger_adapter::manifest::{FileManifest, Manifest};
+use ledger_adapter::manifest::{FileManifest, Manifest, Rows};
 use ledger_adapter::statement::{Envelope, Statement};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
@@ -108,6 +108,27 @@ impl VerifiedExtract {
     fn path(&self, file: &FileManifest) -> PathBuf {
         self.directory.join(&file.path)
     }
+}
+
+/// Copies what others may see of an extract, so that they can plan questions about it: the signed
+/// manifest, the leaves, and the public tables. No file of records is opened.
+///
+/// # Errors
+/// If the directory is there already, or the file system fails.
+pub fn copy_card(extract: &VerifiedExtract, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for name in [MANIFEST, LEAVES] {
+        fs::copy(extract.directory.join(name), to.join(name))?;
+    }
+    let tables = extract.manifest.tables.iter().filter(|table| table.rows == Rows::Public);
+    for file in tables.flat_map(|table| &table.files) {
+        let place = to.join(&file.path);
+        if let Some(directory) = place.parent() {
+            fs::create_dir_all(directory)?;
+        }
+        fs::copy(extract.path(file), place)?;
+    }
+    Ok(())
 }
 
 /// Reads the leaves of all files; they prove themselves against the attested digests.

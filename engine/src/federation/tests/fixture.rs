@@ -3,14 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use ledger_adapter::charge::Finality;
+use ledger_adapter::digest::Digest;
 use ledger_adapter::keys::Signer;
 use ledger_adapter::ledger::Ledger;
+use ledger_adapter::memory::MemoryLedger;
 use ledger_adapter::once::Once;
 use ledger_adapter::part::Claims;
 use tempfile::TempDir;
@@ -184,7 +186,7 @@ impl Trio {
             let node = holder(&federation, &central, h, directory.path());
             nodes.insert(format!("holder-{h}"), Arc::new(node));
         }
-        let engine = engine(&central, &cards, None, sites.len());
+        let engine = engine(&central.shared(), &cards, None, sites.len());
         let (carried, mischief, calls) = Default::default();
         let wire = Arc::new(Wire { nodes, carried, mischief, calls });
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -242,11 +244,28 @@ fn card(extract: &Path, cards: &Path, s: usize) {
     }
 }
 
+/// What engines are opened from.
+#[derive(Clone)]
+pub(crate) struct From {
+    directory: PathBuf,
+    roots: Vec<Digest>,
+    ledger: Arc<MemoryLedger>,
+}
+
+impl World {
+    fn shared(&self) -> From {
+        let extracts = self.engine.catalog().extracts().iter();
+        let roots = extracts.map(|extract| extract.root()).collect();
+        let ledger = Arc::clone(&self.ledger);
+        From { directory: self.directory.path().to_owned(), roots, ledger }
+    }
+}
+
 /// An engine with the records of one site, or of none, and cards of the others.
-pub(crate) fn engine(central: &World, cards: &Path, own: Option<usize>, sites: usize) -> Engine {
+pub(crate) fn engine(central: &From, cards: &Path, own: Option<usize>, sites: usize) -> Engine {
     let open = |s: usize| {
-        let from = if own == Some(s) { central.directory.path() } else { cards };
-        let root = central.engine.catalog().extracts()[s].root();
+        let from = if own == Some(s) { central.directory.as_path() } else { cards };
+        let root = central.roots[s];
         let key = signer(u8::try_from(s).unwrap() + 1).public();
         VerifiedExtract::open(&from.join(format!("site-{s}")), root, &[key]).unwrap()
     };
@@ -268,11 +287,13 @@ pub(crate) fn site(
     directory: &Path,
     policy: SitePolicy,
 ) -> SiteNode {
-    let engine = engine(central, cards, Some(s), federation.sites.len());
+    let (from, cards) = (central.shared(), cards.to_owned());
+    let sites = federation.sites.len();
+    let engines = Box::new(move || Ok(engine(&from, &cards, Some(s), sites)));
     let own = (format!("site-{s}"), signer(u8::try_from(s).unwrap() + 1));
     let claims = Claims::at(&directory.join(&own.0)).unwrap();
     let own = (own.0.as_str(), own.1);
-    SiteNode::new(engine, federation.clone(), own, policy, claims).unwrap()
+    SiteNode::new(engines, federation.clone(), own, policy, claims).unwrap()
 }
 
 fn holder(federation: &Federation, central: &World, h: usize, directory: &Path) -> HolderNode {
