@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use chrono::Utc;
 use datasets::extract::{BuiltExtract, ExtractRequest, build};
-use ledger_adapter::registry::ExtractRecord;
+use ledger_adapter::digest::Digest;
+use ledger_adapter::registry::{ExtractRecord, Registry};
 use serde_json::json;
 
 use crate::commands::{Context, policy};
 use crate::fail::Failure;
-use crate::home::today;
+use crate::home::{Home, today};
 use crate::output::{Output, remark};
 use crate::population;
 use crate::progress::bar;

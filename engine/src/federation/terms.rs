@@ -25,7 +25,7 @@ use crate::federation::parcel;
 pub struct Federation {
     /// Version of this format; 1.
     pub version: u32,
-    /// How many holders open a total together: 2 or more, or 1 of 1.
+    /// How many holders open a total together: more than half of them.
     pub threshold: u32,
     /// Fewest sites whose totals may be opened together.
     pub sites_min: u32,
@@ -87,14 +87,11 @@ impl Federation {
         let rules = [
             (self.version == 1, "version is 1"),
             ((1..=SITES_MAX).contains(&sites), "there are from 1 to 1,000 sites"),
-            ((1..=HOLDERS_MAX).contains(&holders), "there are from 1 to 25 holders"),
+            ((2..=HOLDERS_MAX).contains(&holders), "there are from 2 to 16 holders"),
             (
-                self.threshold >= 1 && u64::from(self.threshold) <= holders,
-                "threshold is at least 1, and at most the number of holders",
-            ),
-            (
-                self.threshold >= 2 || holders == 1,
-                "one of several holders must not open totals alone: threshold is at least 2",
+                // Two groups of holders could open two sets otherwise.
+                u64::from(self.threshold) * 2 > holders && u64::from(self.threshold) <= holders,
+                "threshold is more than half of the holders, and at most all of them",
             ),
             (
                 self.covers_min >= self.threshold && u64::from(self.covers_min) <= holders,
@@ -175,6 +172,6 @@ fn is_name(name: &str) -> bool {
 const SITES_MAX: u64 = 1_000;
 
 /// A set of liars is looked for among all choices of `threshold` holders.
-const HOLDERS_MAX: u64 = 25;
+const HOLDERS_MAX: u64 = 16;
 
 const PERSONS_MAX: u64 = 1 << 33;

@@ -1,6 +1,9 @@
 //! Federated answers beside central ones, and what happens when parties are lost or lie.
 
+mod attacks;
 pub(crate) mod fixture;
+pub(crate) mod liar;
+mod noise;
 
 use crate::engine::Query;
 use crate::error::Error;
@@ -10,7 +13,7 @@ use crate::tests::admitted::{QUERIES, persons};
 use crate::tests::fixture::{Person, Table, block_on, clinic};
 
 /// The tables of three sites, each person at one.
-fn sites(count: usize) -> Vec<Vec<Table>> {
+pub(crate) fn sites(count: usize) -> Vec<Vec<Table>> {
     let all = persons();
     let own = |s: usize| -> Vec<Table> {
         let of = |p: &&Person| usize::try_from(p.id).unwrap() % count == s;
@@ -27,7 +30,9 @@ fn wide() -> ContributionBounds {
 fn at_a_large_epsilon_federated_answers_are_the_central_ones() {
     let trio = Trio::new(&sites(3));
     let (mut same, mut refused) = (0, Vec::new());
-    for sql in QUERIES {
+    // Each third query; all of them in the nightly size.
+    let step = if std::env::var_os("GRAUNT_FEDERATED_ALL").is_some() { 1 } else { 3 };
+    for sql in QUERIES.iter().step_by(step) {
         let query =
             Query { text: (*sql).to_owned(), epsilon: 10_000.0, delta: 1e-6, bounds: wide() };
         let central = block_on(trio.central.engine.answer(&query)).unwrap();
@@ -60,7 +65,7 @@ fn at_a_large_epsilon_federated_answers_are_the_central_ones() {
         assert!(!transcript.check().unwrap().is_empty());
         same += 1;
     }
-    assert!(same > 40, "{same} {refused:#?}");
+    assert!(same > 40 / step, "{same} {refused:#?}");
     for refusal in &refused {
         let known = ["R-UNBOUNDED", "R-DISTINCT", "R-AGGREGATE", "R-STATEMENT"];
         assert!(known.iter().any(|code| refusal.starts_with(code)), "{refusal}");

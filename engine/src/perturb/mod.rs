@@ -271,7 +271,7 @@ impl Step<'_> {
         for (column, rung) in rungs.iter().enumerate() {
             let slot = boundary.slots(column).nth(*rung).ok_or_else(missing)?;
             let noise = self.price.noise(slot)?;
-            noises.push(door.law(noise)?);
+            noises.push(noise);
             if boundary.persons == Some(column) {
                 continue;
             }
@@ -282,6 +282,8 @@ impl Step<'_> {
         }
         self.name_cells(&vec![shown.cells.clone(); drawn.len()]);
         let mut noisy = door.add(drawn)?.into_iter();
+        let noises = noises.into_iter().map(|noise| door.law(noise));
+        let noises = noises.collect::<Result<Vec<Noise>, NoiseError>>()?;
         let columns = (0..rungs.len()).map(|column| {
             if boundary.persons != Some(column) {
                 return noisy.next().unwrap_or_default();

@@ -215,6 +215,11 @@ impl Trio {
         holder(&self.federation, &self.central, h, self.directory.path())
     }
 
+    /// The same holder, with another view of the ledger.
+    pub(crate) fn misled_holder(&self, h: usize, ledger: Arc<dyn Ledger>) -> HolderNode {
+        holder_under(&self.federation, ledger, h, self.directory.path())
+    }
+
     pub(crate) fn node(&self, name: &str) -> Arc<dyn Node> {
         Arc::clone(&self.wire.nodes[name])
     }
@@ -297,9 +302,18 @@ pub(crate) fn site(
 }
 
 fn holder(federation: &Federation, central: &World, h: usize, directory: &Path) -> HolderNode {
+    let ledger = Arc::clone(&central.ledger) as Arc<dyn Ledger>;
+    holder_under(federation, ledger, h, directory)
+}
+
+fn holder_under(
+    federation: &Federation,
+    ledger: Arc<dyn Ledger>,
+    h: usize,
+    directory: &Path,
+) -> HolderNode {
     let name = format!("holder-{h}");
     let keys = (signer(u8::try_from(h).unwrap() + 50), parcel_key(h));
-    let ledger = Arc::clone(&central.ledger) as Arc<dyn Ledger>;
     let kept = Once::at(&directory.join(&name));
     HolderNode::new(federation.clone(), &name, keys, (ledger, Finality::Local), kept).unwrap()
 }
