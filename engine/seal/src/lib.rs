@@ -1,7 +1,8 @@
 //! Ciphertexts of which only the sum is ever opened.
 //!
-//! Every contributor seals its values under a secret of its own, and shares the secret among holders.
-//! Ciphertexts are added up by anyone; a threshold of holders opens the sum, and nothing less.
+//! Every contributor seals its values under a secret of its own, and shares the secret among
+//! holders. Ciphertexts are added up by anyone; a threshold of holders opens the sum, and nothing
+//! less.
 //!
 //! ```text
 //!  contributor                        anyone                    anyone, with what is released
@@ -31,9 +32,9 @@
 //!
 //! # Who is trusted with what
 //! Whoever adds up is trusted with nothing: others add up the same ciphertexts. A threshold of
-//! holders together can open any set, also of one site; so each releases one sum per round, of a set
-//! that was fixed before and is not too small, and then erases its shares. This crate cannot see to
-//! that, nor that a site's values are true: only that they are in range together.
+//! holders together can open any set, also of one site; so each releases one sum per round, of a
+//! set that was fixed before and is not too small, and then erases its shares. This crate cannot
+//! see to that, nor that a site's values are true: only that they are in range together.
 //!
 //! # What it is not
 //! It knows no queries, noise, ledgers or networks. Noise is part of the values.
