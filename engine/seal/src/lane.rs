@@ -150,12 +150,13 @@ impl Lane {
     /// As t₁ = t₂ + 1 is one modulo t₂, the total is r₁ + t₁·((r₂ - r₁) mod t₂).
     pub(crate) fn total(&self, first: u64, second: Option<u64>) -> i128 {
         let modulus = i128::from(self.modulus);
-        let first = i128::from(first);
         let (total, period) = match second {
-            None => (first, modulus),
+            None => (i128::from(first), modulus),
             Some(second) => {
-                let turns = (i128::from(second) - first).rem_euclid(modulus);
-                (first + (modulus + 1) * turns, modulus * (modulus + 1))
+                // The first residue is the second modulus at most.
+                let wrapped = if second < first { self.modulus } else { 0 };
+                let turns = i128::from(second + wrapped - first);
+                (i128::from(first) + (modulus + 1) * turns, modulus * (modulus + 1))
             }
         };
         if 2 * total < period { total } else { total - period }
@@ -219,8 +220,10 @@ impl Section {
 
     /// The residue whose encoding is nearest.
     pub(crate) fn decode(self, phase: u64) -> u64 {
-        let modulus = u128::from(self.modulus);
-        low_word(((u128::from(phase) * modulus + (1 << 63)) >> 64) % modulus)
+        let nearest = (u128::from(phase) * u128::from(self.modulus) + (1 << 63)) >> 64;
+        let nearest = low_word(nearest);
+        // At the end of the circle it begins again.
+        if nearest == self.modulus { 0 } else { nearest }
     }
 
     /// The largest distance between a sum of these contributors and its encoding.
