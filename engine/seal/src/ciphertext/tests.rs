@@ -91,6 +91,48 @@ fn the_bound_is_that_of_the_set_and_not_of_the_lane() {
     assert_eq!(totals, vec![3; 300]);
 }
 
+/// One counter that is off by more than two sites can cause, and by less than half a plaintext.
+#[test]
+fn a_counter_between_two_totals_is_refused() {
+    let lane = Lane::new(10, 5, 3, 300, 31).unwrap();
+    let counters = lane.sections().next().unwrap();
+    let secret = Seed::known(&[1; 32]).secret();
+    let bytes: Vec<u8> = secret.iter().flat_map(|coefficient| coefficient.to_le_bytes()).collect();
+    let opening = Opening::from_bytes(&bytes).unwrap();
+    for (error, is_refused) in [(1 << 17, false), (4 << counters.dropped, true)] {
+        let mut place = 0;
+        let draw = |drawn: &mut [i64]| {
+            drawn.fill(0);
+            if place == 0 {
+                drawn[7] = error;
+            }
+            place += 1;
+        };
+        let sealed = encrypt(&lane, &CONTEXT, &[9; 300], &secret, draw);
+        let sum = Sum::of(&lane, [&sealed]).unwrap();
+        let verified = opening.verify(&lane, &CONTEXT, &sum, 1, 0);
+        let wanted = if is_refused { Err(OpenError::Opening) } else { Ok(vec![9; 300]) };
+        assert_eq!(verified, wanted, "{error}");
+    }
+}
+
+/// That an opening is the only one is proved for secrets within their range.
+#[test]
+fn a_secret_out_of_range_is_refused() {
+    let lane = Lane::new(10, 5, 3, 300, 31).unwrap();
+    for (largest, is_refused) in [(SECRET_MAX, false), (SECRET_MAX + 1, true)] {
+        let mut secret = vec![0; SIZE];
+        secret[77] = largest;
+        let sealed = encrypt(&lane, &CONTEXT, &[9; 300], &secret, |drawn| drawn.fill(0));
+        let bytes: Vec<u8> = secret.iter().flat_map(|word: &u32| word.to_le_bytes()).collect();
+        let opening = Opening::from_bytes(&bytes).unwrap();
+        let sum = Sum::of(&lane, [&sealed]).unwrap();
+        let verified = opening.verify(&lane, &CONTEXT, &sum, 1, 0);
+        let wanted = if is_refused { Err(OpenError::Opening) } else { Ok(vec![9; 300]) };
+        assert_eq!(verified, wanted, "{largest}");
+    }
+}
+
 #[test]
 fn a_sum_is_the_same_in_any_order_and_one_by_one() {
     let lane = Lane::new(3, 3, 2, 40, 31).unwrap();
