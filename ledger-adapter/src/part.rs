@@ -3,8 +3,8 @@
 //! ```text
 //! view of the ledger: just this request? ──▶ name on disk, or taken already ──▶ Charged
 //! ```
-//! Where an answer is put together from several sites, one of them is granted the charge, and each
-//! other draws noise of its own for it. A site sees that the charge is on the ledger, word for word,
+//! Where an answer is put together from several sites, one party is granted the charge, and each
+//! site draws noise of its own for it. A site sees that the charge is on the ledger, word for word,
 //! and writes nothing there. That it draws its noise once is its own to know: [`Claims`] is a
 //! directory with one empty file for each query that it ever took part in.
 //!

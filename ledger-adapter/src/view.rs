@@ -69,9 +69,9 @@ impl<L: Ledger + ?Sized> View for L {
     }
 }
 
-/// What the mirror has verified up to its last update; the ledger may be ahead. A record that it has
-/// is [`Finality::Witnessed`], because it refuses a log without it. It answers nothing after an
-/// update that failed, until another succeeds.
+/// What the mirror has verified up to its last update; the ledger may be ahead. A record that it
+/// has is [`Finality::Witnessed`], because it refuses a log without it. It answers nothing after
+/// an update that failed, until another succeeds.
 impl View for Mirror {
     fn charged(&self, request: &ChargeRequest) -> Result<Option<Placed>, LedgerError> {
         let placed = |index| Placed { index, finality: SEEN, repeated: false };

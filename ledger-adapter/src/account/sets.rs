@@ -1,8 +1,8 @@
 //! The sets of contributions that may be opened: at most one for each round of a query.
 //!
-//! Where an answer is put together from ciphertexts, whoever holds a part of their key opens the sum
-//! of the set whose root is on the ledger, and of no other: two sums over sets that differ in one
-//! site would tell what that site contributed. It knows roots only, never what is in a set.
+//! Where an answer is put together from ciphertexts, whoever holds a part of their key opens the
+//! sum of the set whose root is on the ledger, and of no other: two sums over sets that differ in
+//! one site would tell what that site contributed. It knows roots only, never what is in a set.
 
 use std::collections::HashMap;
 

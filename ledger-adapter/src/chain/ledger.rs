@@ -369,29 +369,29 @@ impl Ledger for ChainLedger {
         })
     }
 
-    /// What the log knows, unless the contract was charged for something else under that name.
+    /// What this engine charged: what others did is not in its log.
     fn charged(&self, request: &ChargeRequest) -> Result<Option<Placed>, LedgerError> {
         drop(self.caught_up()?);
         let index = self.log.read(|state| state.charged(request))??;
         let word = self.ask(&contract::query_of(request.query))?;
-        if index.is_none() || contract::is_charged_by(word, request) {
-            return self.at(|_| index);
-        }
-        let lacks = Untrusted::Disagrees("the chain has not the charge that the log has");
-        Err(LedgerError::Untrusted { place: "contract".to_owned(), fault: lacks })
+        let placed = self.at(|_| index)?;
+        agreed(placed, |_| contract::is_charged_by(word, request))
     }
 
     fn commit(&self, query: Digest, round: u32, root: Digest) -> Result<Placed, LedgerError> {
         self.record(&Entry::Commit { query, round, root })
     }
 
+    /// What this engine committed.
     fn committed(
         &self,
         query: Digest,
         round: u32,
     ) -> Result<Option<(Placed, Digest)>, LedgerError> {
         drop(self.caught_up()?);
-        self.log.read(|state| state.committed(query, round, self.need))
+        let found = self.log.read(|state| state.committed(query, round, self.need))?;
+        let root = contract::digest(self.ask(&contract::set_of(query, round))?);
+        agreed(found, |(_, committed)| *committed == root)
     }
 
     fn outcome(&self, query: Digest) -> Result<Option<Outcome>, LedgerError> {
@@ -477,6 +477,15 @@ impl Ledger for ChainLedger {
     fn proof(&self, indices: &[u64]) -> Result<LogProof, LedgerError> {
         self.log.proof(indices)
     }
+}
+
+/// What the log has, unless the contract lacks it.
+fn agreed<T>(found: Option<T>, is_there: impl Fn(&T) -> bool) -> Result<Option<T>, LedgerError> {
+    if found.as_ref().is_none_or(is_there) {
+        return Ok(found);
+    }
+    let fault = Untrusted::Disagrees("the chain has not what the log has");
+    Err(LedgerError::Untrusted { place: "contract".to_owned(), fault })
 }
 
 fn no_answer(sealed: &Sealed) -> LedgerError {

@@ -13,9 +13,9 @@
 //! A verifier checks the following, in this order, and calls the result redacted, never verified:
 //! 1. `version` is 1, and every entry is under the signed checkpoint, as in a receipt.
 //! 2. Exactly one entry charges `redacted`, and exactly one later one redacts it.
-//! 3. There are no others than: `open`, `attest` and `supersede` before the charge, and between the
-//!    two each `commit` and `release` of this query, one for a round and one. In a receipt, `redact`, `revoke` and `key` are
-//!    refused.
+//! 3. There are no others than: `open`, `attest` and `supersede` before the charge, and between
+//!    the two at most one `release` and, for each round, at most one `commit`, all of this query.
+//!    In a receipt, `redact`, `revoke` and `key` are refused.
 //! 4. Each charged account has exactly one `open`, whose cap the cost does not exceed.
 //! 5. Each input of the charge has, at the same place in `extracts`, its signed statement, and
 //!    all that a receipt's must satisfy holds for it, by account and day of the charge.

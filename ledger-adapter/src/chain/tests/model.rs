@@ -329,7 +329,8 @@ fn every_call_keeps_within_its_gas() {
         println!(
             "{spec:?}: open {open}, attest {attest}, supersede {supersede}, revoke {revoke}, \
              first charge {first}, charge {charge}, of two accounts and extracts {two}, \
-             repeated {again}, set {committed}, again {again_committed}, release {released}, per item of 10, 50, 200 {per_item:?}, \
+             repeated {again}, set {committed}, again {again_committed}, \
+             release {released}, per item of 10, 50, 200 {per_item:?}, \
              first anchor {anchored_first}, anchor {anchored}"
         );
         assert!(charge <= 65_000 && released <= 35_000 && anchored <= 40_000);

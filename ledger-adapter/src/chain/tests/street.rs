@@ -18,6 +18,7 @@ use crate::conformance::{Scope, conforms};
 use crate::error::{Inactive, Untrusted};
 use crate::ledger::Ledger as _;
 use crate::loopback::Loopback;
+use crate::part::Claims;
 
 fn cost(rho: u64) -> Cost {
     Cost { rho: Rho::from_nano(rho), delta: Delta::default() }
@@ -143,6 +144,42 @@ fn what_another_engine_does_counts() {
     let inactive = two.charge(&request(3, 1), Finality::Final);
     assert!(matches!(inactive, Err(LedgerError::Inactive { why: Inactive::Revoked, .. })));
     assert_eq!(spent(&one), 9);
+}
+
+#[test]
+fn a_set_and_a_part_are_of_what_the_chain_has() {
+    let Some((_node, network, directory)) = started(Client::Anvil, &[]) else { return };
+    let path = |name: &str| directory.path().join(name);
+    let one = open(&network, 1, &path("one")).unwrap();
+    let two = open(&network, 2, &path("two")).unwrap();
+    begin(&one, 10);
+    begin(&two, 10);
+    let asked = request(0, 4);
+    let charged = granted(&one, &asked);
+    let (query, set, other) = (asked.query, name("set", 0), name("set", 1));
+    let placed = one.commit(query, 0, set).unwrap();
+    assert_eq!((placed.index, placed.finality, placed.repeated), (3, Finality::Final, false));
+    assert!(one.commit(query, 0, set).unwrap().repeated);
+    assert_eq!(one.committed(query, 0).unwrap(), Some((placed, set)));
+    assert_eq!(one.charged(&asked).unwrap().map(|placed| placed.index), Some(2));
+    // The log of the second knows nothing of it, until it asks for the same.
+    assert_eq!((two.committed(query, 0).unwrap(), two.charged(&asked).unwrap()), (None, None));
+    let claims = Claims::at(&path("claims")).unwrap();
+    let unknown = claims.claim(&two, &asked, Finality::Final);
+    assert!(matches!(unknown, Err(LedgerError::Refused { .. })));
+    let repeated = two.charge(&asked, Finality::Final).unwrap();
+    assert!(matches!(repeated, Admission::Repeated(_)));
+    let conflict = two.commit(query, 0, other);
+    assert!(matches!(conflict, Err(LedgerError::Conflict { what: "set of contributions" })));
+    two.commit(query, 0, set).unwrap();
+    assert_eq!(two.committed(query, 0).unwrap().map(|(_, root)| root), Some(set));
+    let part = claims.claim(&two, &asked, Finality::Final).unwrap();
+    assert_eq!((part.cost(), part.placed().finality), (cost(4), Finality::Final));
+    assert!(claims.claim(&one, &asked, Finality::Final).is_err());
+    one.release(charged, name("release", 0)).unwrap();
+    // The contract closes the query for all.
+    let late = two.commit(query, 1, other);
+    assert!(matches!(late, Err(LedgerError::Refused { .. })), "{late:?}");
 }
 
 #[test]
