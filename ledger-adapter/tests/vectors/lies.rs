@@ -74,6 +74,9 @@ pub(crate) fn lies() -> Vec<Lie> {
 
 type Told<T> = (&'static str, &'static str, &'static str, fn(&mut T));
 
+/// Two names, the complaint, and what is changed in the encoded entries.
+type ToldTwice = ([&'static str; 2], &'static str, fn(&mut Vec<Vec<u8>>));
+
 /// Lies in what is said.
 const CASES: &[Told<Case>] = &[
     ("another query", "release", "another query", |case| case.predicate.query = digest(1)),
@@ -283,7 +286,7 @@ const RECEIPTS: &[Told<Receipt>] = &[
 
 /// Lies in the sets of contributions, with a name for the receipt and one for what is left of it.
 /// The entries are: open, attest, charge, commit, commit, release.
-const SETS: &[([&str; 2], &str, fn(&mut Vec<Vec<u8>>))] = &[
+const SETS: &[ToldTwice] = &[
     (["a set of another query", "left with a set of another query"], "another query", |entries| {
         let (round, root) = (1, digest(1));
         entries.insert(4, Entry::Commit { query: digest(1), round, root }.encode());
