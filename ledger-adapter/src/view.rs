@@ -1,7 +1,11 @@
 //! What those see of a ledger who do not write to it: sites, and holders of keys.
 //!
-//! A view by [`Mirror`] needs no trust in whoever keeps the ledger, but for one thing: that others
-//! are shown the same one, which only their cosignatures say.
+//! A view by [`Mirror`] needs no trust in whoever keeps the log, but for one thing: that others are
+//! shown the same one, which only their cosignatures say. Where the accounts are on a chain, the
+//! mirror of an engine's log is that engine's word: it does not ask the contract. There, a site
+//! looks through a [`crate::chain::ledger::ChainLedger`] of its own, whose log has what this site
+//! recorded and nothing of other engines: it shows a charge once the site has asked for the same,
+//! which is then repeated, and costs nothing.
 
 use crate::charge::{Balance, ChargeRequest, ExtractStatus, Finality, Outcome, Placed};
 use crate::digest::Digest;

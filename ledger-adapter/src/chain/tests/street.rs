@@ -194,7 +194,8 @@ fn a_race_for_the_last_of_it_has_one_winner() {
         let first = scope.spawn(|| one.charge(&request(1, 6), Finality::Final));
         let second = scope.spawn(|| two.charge(&request(2, 6), Finality::Final));
         // Both would succeed when they are run; the block decides.
-        while node.call("txpool_status", &json!([]))["pending"] != "0x2" {
+        let is_over = || first.is_finished() || second.is_finished();
+        while node.call("txpool_status", &json!([]))["pending"] != "0x2" && !is_over() {
             std::thread::yield_now();
         }
         node.mine(1);
