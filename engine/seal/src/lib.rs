@@ -39,7 +39,11 @@
 //! # What it is not
 //! It knows no queries, noise, ledgers or networks. Noise is part of the values.
 
+#[cfg(feature = "baseline")]
+pub mod baseline;
 mod ciphertext;
+#[cfg(feature = "gate")]
+pub mod gate;
 mod lane;
 mod opening;
 mod packing;
