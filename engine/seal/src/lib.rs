@@ -47,6 +47,8 @@ pub mod gate;
 mod lane;
 mod opening;
 mod packing;
+#[cfg(feature = "proofs")]
+pub mod proof;
 mod ring;
 mod sealing;
 mod secret;

@@ -87,17 +87,30 @@ pub fn open(
     shares: &[Share],
 ) -> Result<Opened, OpenError> {
     check_set(lane, sum, sites, holders)?;
+    let read = |opening: &Opening| opening.verify(lane, context, sum, sites, holders);
+    let (opening, totals, liars) = search(lane, shares, read)?;
+    Ok(Opened { totals, opening, liars })
+}
+
+/// The opening that a group of holders agrees on, what is read by it, and who lied.
+///
+/// `read` says [`OpenError::Opening`] of an opening that is not that of the sum.
+pub(crate) fn search<T>(
+    lane: &Lane,
+    shares: &[Share],
+    read: impl Fn(&Opening) -> Result<T, OpenError>,
+) -> Result<(Opening, T, Vec<u32>), OpenError> {
     check_shares(lane, shares)?;
     let points: Vec<(u32, Zeroizing<Vec<u32>>)> =
         shares.iter().map(|share| (share.holder(), share.points())).collect();
     let points: Vec<(u32, &[u32])> = points.iter().map(|(at, all)| (*at, &***all)).collect();
 
-    let mut found: Option<(Opening, Vec<i128>)> = None;
+    let mut found: Option<(Opening, T)> = None;
     let mut accused: Vec<Vec<u32>> = Vec::new();
     for (group, others) in groups(&points, lane.threshold()) {
         let opening = Opening(interpolate(&group, 0));
         if found.as_ref().is_none_or(|(known, _)| *known != opening) {
-            match opening.verify(lane, context, sum, sites, holders) {
+            match read(&opening) {
                 Ok(totals) => found = Some((opening, totals)),
                 Err(OpenError::Opening) => continue,
                 Err(error) => return Err(error),
@@ -112,10 +125,15 @@ pub fn open(
         }
     }
     let (opening, totals) = found.ok_or(OpenError::Disagree)?;
-    Ok(Opened { totals, opening, liars: liars(accused) })
+    Ok((opening, totals, liars(accused)))
 }
 
 impl Opening {
+    #[cfg(feature = "proofs")]
+    pub(crate) fn coefficients(&self) -> &[u32] {
+        &self.0
+    }
+
     /// Its bytes, 8 KiB: not secret, to be published with the totals.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.0.iter().flat_map(|coefficient| coefficient.to_le_bytes()).collect()

@@ -60,7 +60,7 @@ impl<'a> Products<'a> {
 }
 
 /// The mask of one block: uniform, and the same for whoever knows the round.
-fn mask(lane: &Lane, context: &Context, block: usize) -> Vec<u64> {
+pub(crate) fn mask(lane: &Lane, context: &Context, block: usize) -> Vec<u64> {
     let mut hasher = blake3::Hasher::new_derive_key(MASKS);
     hasher.update(&context.0).update(&lane.bytes()).update(&wide(block).to_le_bytes());
     let mut bytes = vec![0; 8 * SIZE];
