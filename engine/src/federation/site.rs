@@ -373,6 +373,11 @@ impl Door for SiteDoor {
     fn add(&mut self, columns: Vec<Column>) -> Result<Vec<Vec<i128>>, NoiseError> {
         let Shared { federation, name, signer, .. } = self.shared.as_ref();
         let spec = Spec::of(&columns, federation)?;
+        if spec.cells() == Some(0) {
+            // Nothing is shown, so there is nothing to add up.
+            self.purse.account(&columns)?;
+            return Ok(vec![vec![]; columns.len()]);
+        }
         let noisy = self.purse.share(columns, federation.honest())?;
         let by = (name.as_str(), Role::Site, signer);
         let made = Contribution::seal((self.query, self.round, &spec), federation, by, &noisy);
