@@ -377,8 +377,10 @@ impl Home {
     /// # Errors
     /// [`Failure::Store`].
     pub(crate) fn save_transcript(&self, transcript: &Transcript) -> Result<(), Failure> {
-        let name = format!("{}.transcript.json", short(transcript.query()));
-        let path = self.receipts().join(name);
+        let directory = self.directory.join("transcripts");
+        let made = fs::create_dir_all(&directory);
+        made.map_err(Failure::store(&directory, "making the directory"))?;
+        let path = directory.join(format!("{}.json", short(transcript.query())));
         fs::write(&path, transcript.to_bytes()).map_err(Failure::store(path, "writing"))
     }
 

@@ -6,6 +6,7 @@
 mod chain;
 mod coverage;
 mod crash;
+mod federated;
 mod input;
 mod ledger;
 mod pitfalls;

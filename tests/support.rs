@@ -1,8 +1,9 @@
 //! What the tests share: the command run in a directory of its own, and the shared real data.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -141,5 +142,35 @@ pub(crate) fn copy(from: &Path, to: &Path) {
         } else {
             fs::copy(entry.path(), target).unwrap();
         }
+    }
+}
+
+/// A server that ends with the test.
+pub(crate) struct Server {
+    child: Child,
+    /// What it said first.
+    pub(crate) line: String,
+}
+
+impl Server {
+    pub(crate) fn start(place: &Place, args: &[&str]) -> Self {
+        let mut command = place.command(args);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self { child, line: line.trim_end().to_owned() }
+    }
+
+    /// The address in its first line.
+    pub(crate) fn url(&self) -> &str {
+        let at = self.line.find("http://").unwrap_or_else(|| panic!("{}", self.line));
+        self.line[at..].split_whitespace().next().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }

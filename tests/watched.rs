@@ -1,42 +1,10 @@
 //! Others who watch a log: witnesses and mirrors as processes, and the log as files.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Place, copy};
-
-/// A server that ends with the test.
-struct Server {
-    child: Child,
-    /// What it said first.
-    line: String,
-}
-
-impl Server {
-    fn start(place: &Place, args: &[&str]) -> Self {
-        let mut command = place.command(args);
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self { child, line: line.trim_end().to_owned() }
-    }
-
-    /// The address in its first line.
-    fn url(&self) -> &str {
-        let at = self.line.find("http://").unwrap_or_else(|| panic!("{}", self.line));
-        self.line[at..].split_whitespace().next().unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
+use crate::support::{Place, Server, copy};
 
 fn vkey(place: &Place) -> String {
     let told: Value = serde_json::from_str(&place.done(&["ledger", "init", "--json"])).unwrap();

@@ -8,6 +8,7 @@ use datafusion::execution::context::SessionContext;
 use ledger_adapter::charge::{Admission, ChargeRequest, Charged, ExtractStatus, Finality, Outcome};
 use ledger_adapter::cost::Cost;
 use ledger_adapter::digest::Digest;
+use ledger_adapter::entry::ROUNDS_MAX;
 use ledger_adapter::error::{Inactive, LedgerError};
 use ledger_adapter::keys::Signer;
 use ledger_adapter::ledger::Ledger;
@@ -21,7 +22,7 @@ use ledger_adapter::statement::{
 use crate::aggregate::{self, ExactAggregates};
 use crate::answer::Answer;
 use crate::catalog::{Catalog, Records, TableSpec};
-use crate::error::{Code, Error, IncidentId, Rejection};
+use crate::error::{Code, Error, IncidentId, Rejection, chain};
 use crate::estimate;
 use crate::noise::purse::Purse;
 use crate::notes;
@@ -407,6 +408,7 @@ impl Engine {
             indices.extend(self.past_gate(self.ledger.attested(*root))?.map(|at| at.index));
         }
         indices.extend(self.past_gate(self.ledger.opened(intent.account))?.map(|p| p.index));
+        indices.extend(self.past_gate(self.sets(intent.query))?);
         indices.sort_unstable();
         indices.dedup();
         let log = self.past_gate(self.ledger.proof(&indices))?;
@@ -419,6 +421,16 @@ impl Engine {
             releases.keep(&question, &answer);
         }
         Ok(answer)
+    }
+
+    /// Where the sets lie of which totals were opened for a query; none for one of records at hand.
+    fn sets(&self, query: Digest) -> Result<Vec<u64>, LedgerError> {
+        let mut indices = Vec::new();
+        for round in 0..ROUNDS_MAX {
+            let Some((placed, _)) = self.ledger.committed(query, round)? else { break };
+            indices.push(placed.index);
+        }
+        Ok(indices)
     }
 
     fn keys(&self) -> Vec<ledger_adapter::keys::PublicKey> {
@@ -472,18 +484,6 @@ impl Engine {
     pub(crate) fn is_ohdsi(&self) -> bool {
         self.settings.dialect == Dialect::Ohdsi
     }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 /// What goes into the receipt of a query besides the answer.

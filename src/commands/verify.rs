@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use engine::federation::transcript::Transcript;
 use ledger_adapter::error::LedgerError;
 use ledger_adapter::keys::PublicKey;
 use ledger_adapter::receipt::policy::TrustPolicy;
@@ -37,6 +38,10 @@ pub(crate) struct Arguments {
     /// Believe the keys inside the receipts, for instance of another consortium
     #[arg(long, conflicts_with_all = ["log_key", "key", "rotation", "policy"])]
     self_asserted: bool,
+    /// Check also that the totals of a federated answer were opened from the sealed ones of its
+    /// sites, by its transcript; for one receipt
+    #[arg(long, value_name = "FILE")]
+    transcript: Option<PathBuf>,
     /// Print one line per receipt, without the checks
     #[arg(short, long)]
     brief: bool,
@@ -56,10 +61,14 @@ pub(crate) fn run(
         None => Judge::Keys(trust(arguments, context)?),
     };
     let paths = listed(&arguments.receipts)?;
+    let transcript = arguments.transcript.as_deref().map(transcript).transpose()?;
+    if transcript.is_some() && paths.len() != 1 {
+        return Err(Failure::usage("a transcript is of one receipt", "name that receipt only"));
+    }
     let mut failed = 0;
     let mut values = Vec::new();
     for path in &paths {
-        let verified = checked(path, &judge);
+        let verified = checked(path, &judge, transcript.as_ref());
         failed += usize::from(verified.is_err());
         if context.json {
             values.push(as_json(path, &verified));
@@ -90,13 +99,35 @@ enum Judge {
     Policy(TrustPolicy),
 }
 
-fn checked(path: &Path, judge: &Judge) -> Result<Told, LedgerError> {
+/// Reads a transcript.
+fn transcript(path: &Path) -> Result<Transcript, Failure> {
+    let bytes = fs::read(path).map_err(Failure::store(path, "reading"))?;
+    Transcript::from_bytes(&bytes).map_err(|refusal| {
+        let what = format!("{}: {refusal}", path.display());
+        Failure::usage(what, "graunt sql --federated keeps them in transcripts/ of its home")
+    })
+}
+
+fn checked(
+    path: &Path,
+    judge: &Judge,
+    transcript: Option<&Transcript>,
+) -> Result<Told, LedgerError> {
     Ok(match Filed::load(path)? {
         Filed::Whole(receipt) => {
-            let Verified { lines, is_log_trusted, are_keys_trusted } = match judge {
+            let Verified { mut lines, is_log_trusted, are_keys_trusted } = match judge {
                 Judge::Keys(trust) => receipt.verify(trust)?,
                 Judge::Policy(policy) => policy.verify(&receipt)?,
             };
+            if let Some(transcript) = transcript {
+                let rounds = transcript.check_receipt(&receipt).map_err(|refusal| {
+                    LedgerError::Malformed { what: "transcript", detail: refusal.reason }
+                })?;
+                lines.push(format!(
+                    "{rounds} round(s): sealed by their parties, on the ledger before they were \
+                     opened, and opened right"
+                ));
+            }
             Told { lines, is_log_trusted, are_keys_trusted, is_redacted: false }
         }
         Filed::Redacted(left) => {

@@ -49,11 +49,6 @@ impl Peer {
         Ok(Self { name: name.to_owned(), server, address, client })
     }
 
-    /// Its name.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Asks the peer once, and waits for its answer.
     ///
     /// # Errors

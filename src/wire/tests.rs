@@ -405,7 +405,7 @@ async fn what_does_not_end_does_not_hold_up_the_end() {
 fn an_address_is_https_with_host_and_port() {
     let caller = identity(&authority(), "b");
     for url in ["https://site-a:1", "https://10.0.0.1:65535", "https://[::1]:443/"] {
-        assert_eq!(Peer::new(url, "site-a", &caller).unwrap().name(), "site-a");
+        assert!(Peer::new(url, "site-a", &caller).is_ok());
     }
     for url in [
         "http://site-a:1",

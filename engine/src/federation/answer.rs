@@ -12,7 +12,7 @@ use crate::federation::coordinator::{CoordinatorDoor, Federated};
 use crate::federation::plan::{self, Manner, Order, plan_digest};
 use crate::federation::site::DONE;
 use crate::federation::terms::Federation;
-use crate::federation::transcript::Transcript;
+use crate::federation::transcript::{self, Transcript};
 use crate::noise::purse::Purse;
 use crate::notes;
 use crate::perturb;
@@ -64,7 +64,7 @@ impl Engine {
         let mut notes = notes::notes(&priced, &noisy);
         let transcript = Transcript::new(name, federated.federation.clone(), door.rounds.clone());
         notes.extend(said(&federated.federation, &door));
-        notes.push(format!("transcript of the opened totals: SHA-256 {}", transcript.digest()));
+        notes.push(transcript::said(&transcript.digest()));
         let charged = self.past_gate(door.purse.close())?;
         let estimates = self.estimate(&priced, noisy).await?;
         let papers = Papers { intent, salt, mechanisms, notes };

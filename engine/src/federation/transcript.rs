@@ -6,6 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ledger_adapter::canonical;
 use ledger_adapter::digest::Digest;
+use ledger_adapter::entry::Entry;
+use ledger_adapter::error::LedgerError;
+use ledger_adapter::receipt::Receipt;
+use ledger_adapter::statement::{RELEASE_TYPE, ReleasePredicate, Statement};
 use seal::{Ciphertext, Sum};
 use serde::{Deserialize, Serialize};
 
@@ -105,6 +109,11 @@ impl Round {
     }
 }
 
+/// How a release names its transcript.
+pub(super) fn said(digest: &Digest) -> String {
+    format!("transcript of the opened totals: SHA-256 {digest}")
+}
+
 impl Transcript {
     pub(super) const fn new(query: Digest, federation: Federation, rounds: Vec<Round>) -> Self {
         Self { version: 1, query, federation, rounds }
@@ -134,6 +143,40 @@ impl Transcript {
         let malformed = || Refusal::refused("the transcript is malformed");
         let read: Self = serde_json::from_slice(bytes).map_err(|_| malformed())?;
         if read.version == 1 && read.to_bytes() == bytes { Ok(read) } else { Err(malformed()) }
+    }
+
+    /// Checks that it is the transcript of a receipt: that the receipt's release names it, and that
+    /// each set is the one that the ledger held before it was opened. The receipt itself is to be
+    /// verified first. Gives the number of rounds.
+    ///
+    /// # Errors
+    /// [`Refusal`] with the first thing that is wrong.
+    pub fn check_receipt(&self, receipt: &Receipt) -> Result<usize, Refusal> {
+        let refused = |what: &str| Refusal::refused(what.to_owned());
+        let other = |error: LedgerError| Refusal::refused(error.to_string());
+        if receipt.intent.query != self.query {
+            return Err(refused("the transcript is of another query"));
+        }
+        let payload = receipt.release.payload().map_err(other)?;
+        let release = Statement::<ReleasePredicate>::from_payload(&payload, RELEASE_TYPE);
+        let named = said(&self.digest());
+        if !release.map_err(other)?.predicate.notes.contains(&named) {
+            return Err(refused("the receipt names another transcript"));
+        }
+        let rounds = self.check()?;
+        let entries = receipt.log.verify(None).map_err(other)?;
+        for (number, (root, _)) in (0u32..).zip(&rounds) {
+            let is_it = |(_, entry): &(u64, Entry)| {
+                matches!(entry, Entry::Commit { query, round, root: held }
+                    if *query == self.query && *round == number && held == root)
+            };
+            if !entries.iter().any(is_it) {
+                return Err(Refusal::refused(format!(
+                    "the ledger has no such set of round {number}"
+                )));
+            }
+        }
+        Ok(rounds.len())
     }
 
     /// Checks every signature, digest and opening. Gives the root of each round's set, which the

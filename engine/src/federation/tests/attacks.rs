@@ -376,6 +376,10 @@ fn a_transcript_is_checked_to_the_last_byte() {
     );
     let said = format!("SHA-256 {}", transcript.digest());
     assert!(answer.notes.iter().any(|note| note.contains(&said)));
+    let receipt = answer.receipt.as_ref().unwrap();
+    assert_eq!(transcript.check_receipt(receipt).unwrap(), rounds.len());
+    let (_, other) = trio.ask(COUNT, 1.0).unwrap();
+    assert!(other.check_receipt(receipt).is_err());
     let step = bytes.len() / 150;
     for at in (0..bytes.len()).step_by(step) {
         let mut changed = bytes.clone();
