@@ -209,12 +209,12 @@ impl SealedCounts {
     }
 }
 
-/// With which sealed counts are computed on; public, about 50 MiB.
+/// With which sealed counts are computed on; public, about 29 MiB.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EvaluationKey(CompressedServerKey);
 
 impl EvaluationKey {
-    /// Unpacks the key, which takes a second and several times its size.
+    /// Unpacks the key, to more than twice its size.
     ///
     /// # Errors
     /// [`GateError::Malformed`] if it is not a key for the parameters of this module.

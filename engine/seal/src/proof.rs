@@ -13,9 +13,9 @@
 //! it; nobody knows a secret for that key.
 //!
 //! # Privacy
-//! The proof is zero-knowledge in the random oracle model. Sums of secrets of zeros and ones give some of
-//! them away, so there is no sum without the masks of holders, whose secrets are wide; as many of
-//! them as open a sum, so that one is honest if enough of the holders are.
+//! The proof is zero-knowledge in the random oracle model. Sums of secrets of zeros and ones give
+//! some of them away, so there is no sum without the masks of holders, whose secrets are wide; as
+//! many of them as open a sum, so that one is honest if enough of the holders are.
 //!
 //! What is not proved: that the shares are those of the secret that was used (the sum does not open
 //! if they are not, and nobody can say whose fault it is), anything of holders' masks, and that the

@@ -1,6 +1,5 @@
 //! Sealing with a proof, verifying one, and the masks of holders.
 
-use std::collections::BTreeSet;
 use std::io::Cursor;
 
 use sha2::{Digest, Sha256};
@@ -219,12 +218,6 @@ impl MaskCiphertext {
         }
         Ok(Self { holder, masks: lane.masks(context), words: from_bytes(bytes) })
     }
-}
-
-/// The place of each member of a set, if all are different.
-pub(super) fn are_distinct<T: Ord>(members: impl Iterator<Item = T>) -> bool {
-    let mut seen = BTreeSet::new();
-    members.into_iter().all(|member| seen.insert(member))
 }
 
 /// A ciphertext with the errors in it, which the prover needs.

@@ -1,6 +1,8 @@
 //! Adding up verified contributions and masks, and opening the sum.
 
-use super::contribution::{MaskCiphertext, Verified, are_distinct};
+use std::collections::BTreeSet;
+
+use super::contribution::{MaskCiphertext, Verified};
 use super::{ProofError, ProvenLane, RANGE_LOG, UNIT, UNIT_LOG, residual_max};
 use crate::opening::{OpenError, Opened, Opening, search};
 use crate::ring::{Context, Products, SIZE};
@@ -126,4 +128,9 @@ impl ProvenSum {
         let middle = i128::from(lane.lower) + (1_i128 << (RANGE_LOG - 1));
         i128::from(from_middle) + i128::from(self.sites) * middle
     }
+}
+
+fn are_distinct<T: Ord>(mut members: impl Iterator<Item = T>) -> bool {
+    let mut seen = BTreeSet::new();
+    members.all(|member| seen.insert(member))
 }
