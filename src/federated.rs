@@ -1,7 +1,7 @@
 //! Federations as the command knows them: terms in a file, messages over the wire.
 //!
 //! ```text
-//!  engine::federation::Transport ◀─ Wires ── wire::peer::Peer ══ TLS ══ wire::server ── Served ─▶ Node
+//!  Transport ◀─ Wires ── wire::peer::Peer ══ TLS ══ wire::server ── Served ─▶ Node
 //! ```
 
 use std::collections::BTreeMap;

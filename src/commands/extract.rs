@@ -177,8 +177,8 @@ fn print(built: &BuiltExtract, is_attested: bool, out: &mut Output) -> Result<()
         return out.dim_line("  attested on the ledger");
     }
     out.line(format_args!(
-        "  not attested yet: graunt budget open --population {} attests it, or the coordinator, once \
-         it is given what graunt site card makes",
+        "  not attested yet: graunt budget open --population {} attests it; where another home \
+         keeps the ledger, give it the card that graunt site card makes",
         manifest.population
     ))
 }

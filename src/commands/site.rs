@@ -201,6 +201,8 @@ fn key(arguments: &KeyArguments, context: &Context, out: &mut Output) -> Result<
 
 fn join(arguments: &JoinArguments, context: &Context, out: &mut Output) -> Result<(), Failure> {
     let JoinArguments { population, account } = arguments;
+    // Makes the home, if this is the first thing that is done there.
+    context.home.keys()?;
     context.home.registry()?.join_population(population, *account)?;
     if context.json {
         return out.json(&json!({"population": population, "account": account}));

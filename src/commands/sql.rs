@@ -76,7 +76,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR")]
     tls: Option<PathBuf>,
     /// Longest wait for a site or holder, in seconds
-    #[arg(long, value_name = "S", default_value = "60", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "S", default_value = "60",
+          value_parser = clap::value_parser!(u64).range(1..))]
     patience: u64,
 }
 

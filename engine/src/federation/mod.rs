@@ -1,16 +1,16 @@
 //! Queries over sites that show nobody their records, nor their totals.
 //!
 //! ```text
-//!  coordinator ──plan, charged──▶ sites ──sealed noisy totals──┐         each site reads only its own
-//!       │      ──what to cover──▶ holders ──sealed noise───────┤
-//!       │                                                      ▼
-//!       ├──root of the set──▶ ledger ◀──reads── holders ──shares of the sum──▶ opened noisy total
+//!  coordinator ──order, charged──▶ sites ──sealed noisy totals──┐
+//!       │      ──what to cover──▶ holders ──sealed noise──────────┤
+//!       │                                                         ▼
+//!       ├──root of the set──▶ ledger ◀── holders ──shares of the sum──▶ opened noisy total
 //!       └──opened totals──▶ sites, for the next round
 //! ```
-//! Everybody runs the one program of [`crate::perturb`] on the same plan. Where it asks for noise, a
-//! round begins: each site adds its share of the noise to its own totals and seals them, each key
-//! holder seals noise alone, and the holders open the sum of one set of such contributions, whose
-//! root is on the ledger before. What was opened goes back to the sites, so that all go on alike.
+//! Everybody runs the one program of [`crate::perturb`] on the same plan. Where it asks for noise,
+//! a round begins: each site adds its share of the noise to its own totals and seals them, each key
+//! holder seals noise alone, and the holders open the sum of one set of these, whose root is on the
+//! ledger before. What was opened goes back to the sites, so that all go on alike.
 //!
 //! Nobody is trusted with more than their part: a site checks the plan and its charge itself, and
 //! reads once per query; a holder opens one set per round, ever; the coordinator adds up what it

@@ -1,7 +1,7 @@
 //! A site's node: its own records, its own look at the ledger, its own policy.
 //!
 //! ```text
-//!  order ─▶ signed? same terms? ─▶ analysed again: same plan, same price, allowed here? ─▶ charged?
+//!  order ─▶ signed? same terms? ─▶ analysed again: same plan and price, allowed here? ─▶ charged?
 //!        ─▶ claimed, once ─▶ own records read, added up ─▶ round 0, 1, …: noise, sealed
 //! ```
 //! What a site sends of its records are sealed totals with its share of the noise in them. It sends

@@ -7,8 +7,8 @@
 //! honest ones, besides that of the site itself. Noise is as wide as these alone must make it: see
 //! [`Federation::honest`]. It is more where more are honest.
 //!
-//! A person may be at up to `sites_per_person` sites, each of which bounds and counts that person on
-//! its own; sensitivities are so many times larger.
+//! A person may be at up to `sites_per_person` sites, each of which bounds and counts that person
+//! on its own; sensitivities are so many times larger.
 
 use std::collections::BTreeSet;
 
