@@ -175,3 +175,57 @@ const SITES_MAX: u64 = 1_000;
 const HOLDERS_MAX: u64 = 16;
 
 const PERSONS_MAX: u64 = 1 << 33;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::federation::tests::fixture::terms;
+
+    fn refused(change: impl Fn(&mut Federation)) -> String {
+        let mut changed = terms(3);
+        change(&mut changed);
+        changed.check().unwrap_err().0
+    }
+
+    #[test]
+    fn terms_that_would_open_too_much_are_refused() {
+        assert_eq!(terms(3).check(), Ok(()));
+        assert!(refused(|t| t.threshold = 2).contains("more than half"));
+        assert!(refused(|t| t.threshold = 6).contains("more than half"));
+        assert!(refused(|t| t.covers_min = 2).contains("covers_min"));
+        assert!(refused(|t| t.covers_min = 6).contains("covers_min"));
+        assert!(refused(|t| t.sites_min = 0).contains("sites_min"));
+        assert!(refused(|t| t.sites_per_person = 4).contains("sites_per_person"));
+        assert!(refused(|t| t.persons_per_site = 0).contains("persons_per_site"));
+        assert!(refused(|t| t.holders.truncate(1)).contains("holders"));
+        assert!(refused(|t| t.sites.clear()).contains("sites"));
+        assert!(refused(|t| t.sites[0].name = "holder-1".to_owned()).contains("name of its own"));
+        assert!(refused(|t| t.sites[0].name = "../x".to_owned()).contains("names are"));
+        assert!(refused(|t| t.holders[2].parcel_key = "AAAA".to_owned()).contains("holder-2"));
+    }
+
+    #[test]
+    fn all_but_one_site_and_a_threshold_less_one_of_the_holders_may_conspire() {
+        let honest = |threshold, covers_min| {
+            let mut changed = terms(3);
+            (changed.threshold, changed.covers_min) = (threshold, covers_min);
+            changed.check().unwrap();
+            changed.honest()
+        };
+        // Of three covers two may be of liars: one is left, and the site itself.
+        assert_eq!(honest(3, 3), 2);
+        assert_eq!(honest(3, 5), 4);
+        assert_eq!(honest(5, 5), 2);
+        let two_sites = terms(2);
+        assert_eq!((two_sites.check(), two_sites.honest()), (Ok(()), 3));
+    }
+
+    #[test]
+    fn another_word_is_another_digest() {
+        let digest = terms(3).digest().unwrap();
+        let mut changed = terms(3);
+        changed.sites_per_person = 2;
+        assert_ne!(changed.digest().unwrap(), digest);
+        assert_eq!(terms(3).digest().unwrap(), digest);
+    }
+}
