@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use engine::federation::terms::Federation;
 use engine::federation::transport::{Node, Refusal, RefusalKind, Transport};
+use ledger_adapter::digest::Digest;
 use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,6 +39,14 @@ pub(crate) fn terms(path: &Path) -> Result<Federation, Failure> {
         .map_err(|error| Failure::usage(format!("{place}: {}", error.message()), hint))?;
     terms.check().map_err(|error| Failure::usage(format!("{place}: {error}"), hint))?;
     Ok(terms)
+}
+
+/// The digest of terms, which people compare before they serve under them.
+///
+/// # Errors
+/// [`Failure::Usage`], which does not happen.
+pub(crate) fn digest(terms: &Federation) -> Result<Digest, Failure> {
+    terms.digest().map_err(|error| Failure::usage(error.to_string(), ""))
 }
 
 /// The ways to all sites and holders.

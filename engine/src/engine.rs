@@ -223,7 +223,8 @@ impl Engine {
         let bounds = ContributionBounds {
             rows_per_person: options.rows_per_person.or(query.bounds.rows_per_person),
             groups_per_person: options.groups_per_person.or(query.bounds.groups_per_person),
-            persons_min: options.persons_min.unwrap_or(query.bounds.persons_min),
+            // A question may ask for more persons than the policy, not for fewer.
+            persons_min: options.persons_min.unwrap_or(0).max(query.bounds.persons_min),
             sites_per_person: query.bounds.sites_per_person,
         };
         let bound = bind(parsed, &self.session).await?;

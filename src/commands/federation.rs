@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::commands::Context;
 use crate::fail::Failure;
+use crate::federated;
 use crate::output::Output;
 
 /// Arguments of `graunt federation`.
@@ -110,14 +111,21 @@ pub(crate) fn run(
     let text = toml::to_string(&terms).map_err(|error| Failure::Encode(Box::new(error)))?;
     fs::write(place, text).map_err(Failure::store(place, "writing"))?;
     let (honest, threshold) = (terms.honest(), terms.threshold);
+    let digest = federated::digest(&terms)?;
     if context.json {
-        return out.json(&json!({"terms": place, "honest": honest, "threshold": threshold}));
+        return out.json(&json!({
+            "terms": place,
+            "digest": digest,
+            "honest": honest,
+            "threshold": threshold,
+        }));
     }
     out.line(format_args!(
         "{all_sites} sites, {all_holders} holders of whom {threshold} open a total; {}",
         place.display()
     ))?;
     out.dim_line(format_args!(
-        "  noise is charged as that of {honest} honest parties; give every party a copy"
+        "  noise is charged as that of {honest} honest parties; give every party a copy, and let \
+         each compare {digest}"
     ))
 }

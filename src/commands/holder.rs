@@ -73,6 +73,7 @@ pub(crate) fn run(
 fn serve(arguments: &ServeArguments, context: &Context, out: &mut Output) -> Result<(), Failure> {
     let home = &context.home;
     let terms = federated::terms(&arguments.terms)?;
+    let digest = federated::digest(&terms)?;
     let identity = Identity::read(&arguments.tls)?;
     let name = identity.name().to_owned();
     let keys = home.keys()?;
@@ -87,9 +88,9 @@ fn serve(arguments: &ServeArguments, context: &Context, out: &mut Output) -> Res
     federated::serve(arguments.listen, &identity, Arc::new(node), |address| {
         let url = format!("https://{address}");
         if context.json {
-            return out.json(&json!({"holder": name, "url": url}));
+            return out.json(&json!({"holder": name, "url": url, "terms": digest}));
         }
-        out.line(format_args!("holder {name} answers at {url}"))
+        out.line(format_args!("holder {name} answers at {url}, under terms {digest}"))
     })
 }
 

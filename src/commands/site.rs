@@ -23,7 +23,7 @@ use crate::fail::Failure;
 use crate::federated;
 use crate::home::{Home, today};
 use crate::numbers;
-use crate::output::Output;
+use crate::output::{Output, remark};
 use crate::population::{self, Population};
 use crate::wire::identity::Identity;
 
@@ -145,6 +145,7 @@ pub(crate) fn run(
 fn serve(arguments: &ServeArguments, context: &Context, out: &mut Output) -> Result<(), Failure> {
     let home = context.home.clone();
     let terms = federated::terms(&arguments.terms)?;
+    let digest = federated::digest(&terms)?;
     let identity = Identity::read(&arguments.tls)?;
     let name = identity.name().to_owned();
     let population = Population::find(&home.registry()?, arguments.population.as_deref())?;
@@ -175,16 +176,16 @@ fn serve(arguments: &ServeArguments, context: &Context, out: &mut Output) -> Res
     };
     // What cannot be opened now would fail the first question.
     open()?;
-    let engines = Box::new(move || open().map_err(|failure| failure.message()));
+    let engines = Box::new(move || open().map_err(|failure| remark(failure.render())).ok());
     let node = SiteNode::new(engines, terms, (&name, signer), policy, claims);
     let node = node.map_err(|error| Failure::usage(error.to_string(), KEY_HINT))?;
     let node = Arc::new(node);
     federated::serve(arguments.listen, &identity, node, |address| {
         let url = format!("https://{address}");
         if context.json {
-            return out.json(&json!({"site": name, "url": url}));
+            return out.json(&json!({"site": name, "url": url, "terms": digest}));
         }
-        out.line(format_args!("site {name} answers at {url}"))
+        out.line(format_args!("site {name} answers at {url}, under terms {digest}"))
     })
 }
 

@@ -13,6 +13,7 @@ use crate::federation::plan::{self, Manner, Order, plan_digest};
 use crate::federation::site::DONE;
 use crate::federation::terms::Federation;
 use crate::federation::transcript::{self, Transcript};
+use crate::federation::transport::Refusal;
 use crate::noise::purse::Purse;
 use crate::notes;
 use crate::perturb;
@@ -60,6 +61,9 @@ impl Engine {
         });
         let (priced, door, drawn) = self.past_gate(run.await)?;
         dismiss(federated, name).await;
+        for fault in &door.faults {
+            self.incident(&Refusal::failed(fault.clone()));
+        }
         let (noisy, mechanisms) = self.past_gate(drawn)?;
         let mut notes = notes::notes(&priced, &noisy);
         let transcript = Transcript::new(name, federated.federation.clone(), door.rounds.clone());
@@ -148,6 +152,7 @@ fn said(federation: &Federation, door: &CoordinatorDoor) -> Vec<String> {
     if !lost.is_empty() {
         notes.push(format!("not in the answer, as they were lost: {}", lost.join(", ")));
     }
-    notes.extend(door.faults.iter().cloned());
+    let liars = door.liars.iter().map(|holder| format!("{holder} gave a wrong share"));
+    notes.extend(liars);
     notes
 }

@@ -86,7 +86,7 @@ impl Contribution {
         noisy: &NoisyShare,
     ) -> Result<Self, Refusal> {
         let spec_digest = spec.digest()?;
-        let context = context(federation, query, round, &spec_digest)?;
+        let context = context(query, round, &spec_digest);
         let lane = spec.lane(federation)?;
         let values = spec.within(noisy.values());
         let sealed = seal::seal(&lane, &context, &values, role);

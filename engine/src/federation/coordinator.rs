@@ -1,10 +1,12 @@
 //! The coordinator: plans, charges, asks, and adds up what it cannot read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures::future::join_all;
 use ledger_adapter::digest::Digest;
 use ledger_adapter::keys::Signer;
@@ -13,9 +15,9 @@ use seal::{Lane, Share, Sum};
 use tokio::runtime::Handle;
 
 use crate::federation::contribution::{Contribution, SignedHeader, root};
-use crate::federation::holder::{COVER, CoverRequest, OPEN, OpenRequest, open_request};
-use crate::federation::round::{Spec, context};
-use crate::federation::site::{NEXT, Opened, START, opened_message, parties};
+use crate::federation::holder::{COVER, CoverRequest, OPEN, OpenRequest, VOTE, open_request, vote};
+use crate::federation::round::{Opened, Spec, context};
+use crate::federation::site::{NEXT, START, opened_message, parties};
 use crate::federation::terms::{Federation, TermsError};
 use crate::federation::transcript::{Opening, Round};
 use crate::federation::transport::{Refusal, Transport};
@@ -86,8 +88,10 @@ pub(super) struct CoordinatorDoor {
     last: Option<Opened>,
     /// Every round, for who checks it later.
     pub(super) rounds: Vec<Round>,
-    /// Who was lost or lied, and how.
+    /// Who was lost or lied, and how: for the operator.
     pub(super) faults: Vec<String>,
+    /// Holders whose shares were wrong.
+    pub(super) liars: BTreeSet<String>,
 }
 
 impl CoordinatorDoor {
@@ -111,6 +115,7 @@ impl CoordinatorDoor {
             last: None,
             rounds: Vec::new(),
             faults: Vec::new(),
+            liars: BTreeSet::new(),
         }
     }
 
@@ -125,11 +130,13 @@ impl CoordinatorDoor {
     }
 
     fn round(&mut self, columns: &[Column], is_shown: bool) -> Result<Vec<Vec<i128>>, NoiseError> {
-        self.purse.account(columns)?;
-        let spec = Spec::of(columns, &self.federated.federation)?;
+        let spec = Spec::of(columns, &self.federated.federation, self.last.as_ref())?;
         if spec.cells() == Some(0) {
+            self.purse.account(columns)?;
             return Ok(vec![vec![]; columns.len()]);
         }
+        spec.lane(&self.federated.federation).map_err(parties)?;
+        self.purse.account(columns)?;
         let handle = self.handle.clone();
         let opened = handle.block_on(self.opened(&spec)).map_err(parties)?;
         let set: BTreeSet<String> = self.alive.clone();
@@ -172,9 +179,10 @@ impl CoordinatorDoor {
             tokio::task::spawn_blocking(move || ledger.commit(query, round, root)).await;
         let committed = committed.map_err(|_| Refusal::failed("the ledger was not asked"))?;
         committed.map_err(|error| Refusal::failed(format!("the set is not recorded: {error}")))?;
-        let shares = self.shares(&headers, &set, round).await;
+        let votes = self.votes(&headers, round, &root).await?;
+        let shares = self.shares(&headers, &set, (round, votes)).await;
         let sum = Sum::of(&lane, ciphertexts.iter()).map_err(failed)?;
-        let context = context(&federation, query, round, &digest)?;
+        let context = context(query, round, &digest);
         let opened = seal::open(&lane, &context, &sum, sites, covers, &shares);
         let opened = opened.map_err(|error| {
             let faults = self.faults.join("; ");
@@ -183,7 +191,7 @@ impl CoordinatorDoor {
         for number in &opened.liars {
             let index = usize::try_from(*number - 1).unwrap_or(usize::MAX);
             let holder = federation.holders.get(index).map_or("?", |holder| holder.name.as_str());
-            self.faults.push(format!("holder {holder} gave a wrong share"));
+            self.liars.insert(holder.to_owned());
         }
         let opening = Opening::new(&opened.opening);
         let sealed = set.drain(..).map(|made| made.ciphertext).collect();
@@ -235,14 +243,46 @@ impl CoordinatorDoor {
         Ok(made.into_iter().unzip())
     }
 
+    /// What holders say to a set.
+    async fn votes(
+        &mut self,
+        headers: &[SignedHeader],
+        round: u32,
+        root: &Digest,
+    ) -> Result<BTreeMap<String, String>, Refusal> {
+        let votes = BTreeMap::new();
+        let request = OpenRequest { query: self.query, round, set: headers.to_vec(), votes };
+        let body = serde_json::to_vec(&request);
+        let body = body.map_err(|_| Refusal::failed("a set has no text form"))?;
+        let federation = &self.federated.federation;
+        let said = vote(federation, (self.query, round), root)?;
+        let (transport, patience) = (&self.federated.transport, self.federated.patience);
+        let calls = federation.holders.iter().map(|holder| {
+            let body = body.clone();
+            async move { (holder, transport.call(&holder.name, VOTE, body, patience).await) }
+        });
+        let (mut votes, mut faults) = (BTreeMap::new(), Vec::new());
+        for (holder, reply) in join_all(calls).await {
+            match reply {
+                Ok(signature) if holder.key.verify(said.as_bytes(), &signature) => {
+                    votes.insert(holder.name.clone(), STANDARD.encode(signature));
+                }
+                Ok(_) => faults.push(format!("{}: its vote is for another set", holder.name)),
+                Err(refusal) => faults.push(format!("{}: {refusal}", holder.name)),
+            }
+        }
+        self.faults.extend(faults);
+        Ok(votes)
+    }
+
     /// The shares of the sum that holders give.
     async fn shares(
         &mut self,
         headers: &[SignedHeader],
         set: &[Contribution],
-        round: u32,
+        (round, votes): (u32, BTreeMap<String, String>),
     ) -> Vec<Share> {
-        let request = OpenRequest { query: self.query, round, set: headers.to_vec() };
+        let request = OpenRequest { query: self.query, round, set: headers.to_vec(), votes };
         let (transport, patience) = (&self.federated.transport, self.federated.patience);
         let holders = self.federated.federation.holders.iter().enumerate();
         let calls = holders.map(|(index, holder)| {

@@ -1,11 +1,19 @@
 //! A key holder: adds noise to every total, and opens the sum of one set per round, ever.
+//!
+//! Which set that is the ledger says. A ledger may show one holder another set than the next, so
+//! holders also tell each other, and open what enough of them agree on: see
+//! [`Federation::votes_min`].
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ledger_adapter::charge::{Finality, Outcome};
 use ledger_adapter::digest::Digest;
+use ledger_adapter::entry::ROUNDS_MAX;
 use ledger_adapter::keys::Signer;
 use ledger_adapter::ledger::Ledger;
 use ledger_adapter::once::{Once, Stored};
@@ -53,6 +61,9 @@ pub(super) struct OpenRequest {
     pub(super) query: Digest,
     pub(super) round: u32,
     pub(super) set: Vec<SignedHeader>,
+    /// What holders said to it: by name, base64.
+    #[serde(default)]
+    pub(super) votes: BTreeMap<String, String>,
 }
 
 impl HolderNode {
@@ -84,6 +95,13 @@ impl HolderNode {
         let request: CoverRequest = serde_json::from_slice(body)
             .map_err(|_| Refusal::refused("a request for noise is malformed"))?;
         let CoverRequest { query, round, spec } = request;
+        let own = self.federation.digest().map_err(|error| Refusal::failed(error.to_string()))?;
+        if spec.federation() != own {
+            return Err(Refusal::refused("the coordinator has other terms of the federation"));
+        }
+        if round >= ROUNDS_MAX {
+            return Err(Refusal::refused("there are not so many rounds"));
+        }
         match self.ledger.outcome(query).map_err(unread)? {
             Some(Outcome::Charged(placed)) if placed.finality >= self.need => {}
             Some(Outcome::Charged(_)) => {
@@ -101,6 +119,8 @@ impl HolderNode {
                 Err(Refusal::refused("noise was added to this round in another shape"))
             };
         }
+        // What cannot be sealed is refused before noise is drawn for it.
+        spec.lane(&self.federation)?;
         let noisy = cover(spec.zeros()?, self.federation.honest())
             .map_err(|error| Refusal::refused(error.to_string()))?;
         let by = (self.name.as_str(), Role::Holder, &self.signer);
@@ -116,12 +136,45 @@ impl HolderNode {
         let parts = unpack(body)?;
         let [head, parcels @ ..] = parts.as_slice() else { return Err(malformed()) };
         let request: OpenRequest = serde_json::from_slice(head).map_err(|_| malformed())?;
-        let OpenRequest { query, round, set } = request;
+        let OpenRequest { query, round, set, votes } = request;
+        let root = self.agreed((query, round), &set)?;
+        let said = vote(&self.federation, (query, round), &root)?;
+        let voters = self.federation.holders.iter().filter(|holder| {
+            let signature = votes.get(&holder.name).map(|text| STANDARD.decode(text));
+            matches!(signature, Some(Ok(bytes)) if holder.key.verify(said.as_bytes(), &bytes))
+        });
+        let needed = self.federation.votes_min();
+        if u32::try_from(voters.count()).unwrap_or(0) < needed {
+            let what = format!("fewer than {needed} holders agreed on this set");
+            return Err(Refusal::refused(what));
+        }
+        let shares = self.shares((query, round), &set, parcels)?;
+        let share = Share::sum(&shares).map_err(|error| Refusal::refused(error.to_string()))?;
+        Ok(share.to_bytes().to_vec())
+    }
+
+    /// This holder's word that a set is the one of its round; it never says so of another.
+    fn vote(&self, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let request: OpenRequest = serde_json::from_slice(body)
+            .map_err(|_| Refusal::refused("a request to agree is malformed"))?;
+        let of = (request.query, request.round);
+        let root = self.agreed(of, &request.set)?;
+        let said = vote(&self.federation, of, &root)?;
+        Ok(self.signer.sign(said.as_bytes()).to_vec())
+    }
+
+    /// The root of a set that this holder agrees to, now and for ever: it is what the terms ask
+    /// for, the ledger holds it, and no other was agreed to before.
+    fn agreed(
+        &self,
+        (query, round): (Digest, u32),
+        set: &[SignedHeader],
+    ) -> Result<Digest, Refusal> {
         let name = format!("cover-{query}-{round}");
         let own = self.kept.find(&name).map_err(unread)?;
         let own = own.ok_or_else(|| Refusal::refused("this holder added no noise to the round"))?;
         let own = Contribution::from_bytes(&own)?.signed;
-        let root = self.checked((query, round), &set, &own)?;
+        let root = self.checked((query, round), set, &own)?;
         let recorded = self.ledger.committed(query, round).map_err(unread)?;
         match recorded {
             Some((placed, found)) if found == root && placed.finality >= self.need => {}
@@ -131,19 +184,16 @@ impl HolderNode {
             Some(_) => return Err(Refusal::refused("the ledger holds another set for this round")),
             None => return Err(Refusal::refused("the ledger holds no set for this round")),
         }
-        let shares = self.shares((query, round), &set, parcels)?;
         // Two sums with one secret in both would tell it. What is kept outlives a restart, and a
-        // ledger that is rolled back.
+        // ledger that is rolled back or shows everybody another set.
         let name = format!("open-{query}-{round}");
         match self.kept.keep(&name, root.as_bytes()).map_err(unread)? {
-            Stored::Now(_) => {}
-            Stored::Before(before) if before == root.as_bytes() => {}
+            Stored::Now(_) => Ok(root),
+            Stored::Before(before) if before == root.as_bytes() => Ok(root),
             Stored::Before(_) => {
-                return Err(Refusal::refused("another set of this round was opened before"));
+                Err(Refusal::refused("another set of this round was agreed to before"))
             }
         }
-        let share = Share::sum(&shares).map_err(|error| Refusal::refused(error.to_string()))?;
-        Ok(share.to_bytes().to_vec())
     }
 
     /// The root of a set that may be opened: enough sites, enough noise, all of it signed, and all
@@ -155,6 +205,9 @@ impl HolderNode {
         own: &SignedHeader,
     ) -> Result<Digest, Refusal> {
         let refused = |what: String| Err(Refusal::refused(what));
+        if set.len() > self.federation.sites.len() + self.federation.holders.len() {
+            return refused("a set is of more parties than there are".to_owned());
+        }
         let (mut sites, mut covers) = (0, 0);
         for signed in set {
             let header = &signed.header;
@@ -227,6 +280,7 @@ impl Node for HolderNode {
         }
         match action {
             COVER => self.cover(body),
+            VOTE => self.vote(body),
             OPEN => self.open(body),
             _ => Err(Refusal::refused("a holder does no such thing")),
         }
@@ -242,6 +296,18 @@ pub(super) fn open_request(request: &OpenRequest, parcels: &[&[u8]]) -> Result<V
     Ok(pack(&parts))
 }
 
+/// What holders sign of a set.
+pub(super) fn vote(
+    federation: &Federation,
+    (query, round): (Digest, u32),
+    root: &Digest,
+) -> Result<Digest, Refusal> {
+    let terms = federation.digest().map_err(|error| Refusal::failed(error.to_string()))?;
+    let round = round.to_be_bytes();
+    let parts: [&[u8]; 4] = [terms.as_bytes(), query.as_bytes(), &round, root.as_bytes()];
+    Ok(Digest::labelled("graunt/vote/v1", &parts))
+}
+
 /// What the store or the ledger says is for the operator, and has no place in a refusal.
 fn unread(_: ledger_adapter::error::LedgerError) -> Refusal {
     Refusal::unavailable("this holder's ledger or store cannot be read")
@@ -253,6 +319,9 @@ fn not_held() -> Refusal {
 
 /// Asks for noise.
 pub(super) const COVER: &str = "cover";
+
+/// Asks for a word that a set is the one of its round.
+pub(super) const VOTE: &str = "vote";
 
 /// Asks for a share of a sum.
 pub(super) const OPEN: &str = "open";

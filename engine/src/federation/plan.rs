@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::Query;
 use crate::error::{Code, Error, Rejection};
 use crate::federation::frame::{pack, unpack};
-use crate::federation::round::width;
+use crate::federation::round::{CELLS_MAX, width};
 use crate::federation::terms::Federation;
 use crate::federation::transport::Refusal;
 use crate::noise::error::NoiseError;
@@ -148,6 +148,7 @@ pub(super) fn check(priced: &PricedPlan, federation: &Federation) -> Result<(), 
     }
     for (boundary, price) in priced.plan.boundaries.iter().zip(&priced.prices) {
         check_kinds(boundary)?;
+        check_sizes(boundary)?;
         check_widths(boundary, price, federation)?;
     }
     Ok(())
@@ -181,6 +182,27 @@ fn check_kinds(boundary: &Boundary) -> Result<(), Rejection> {
     }
 }
 
+/// Refuses rounds of more values than a message holds.
+fn check_sizes(boundary: &Boundary) -> Result<(), Rejection> {
+    let keys = boundary.keys.iter().filter_map(|key| key.domain.as_ref());
+    let cells = keys.fold(1usize, |cells, domain| cells.saturating_mul(domain.len()));
+    let columns = boundary.columns.len().max(1);
+    let margins = residual::marginal_plan(boundary).map_or(0, |plan| {
+        plan.closure.iter().fold(0usize, |sum, part| {
+            sum.saturating_add(usize::try_from(part.cells).unwrap_or(usize::MAX))
+        })
+    });
+    let trees = drawings(boundary).into_iter().filter_map(|drawing| drawing.tree);
+    let trees = trees.map(|tree| tree.len().saturating_mul(cells)).max().unwrap_or(0);
+    let most = cells.saturating_mul(columns).max(margins).max(trees);
+    if most <= CELLS_MAX {
+        return Ok(());
+    }
+    let reason = format!("{most} values at once are more than the {CELLS_MAX} that sites send");
+    Err(Rejection::new(Code::Unbounded, reason)
+        .hint("group by fewer keys, or ask for quantiles of fewer groups"))
+}
+
 /// Refuses totals that are too wide, under whichever bound is chosen.
 fn check_widths(
     boundary: &Boundary,
@@ -195,6 +217,12 @@ fn check_widths(
         }
         other => other.into(),
     };
+    for (drawing, share) in drawings(boundary).iter().zip(&price.quantiles) {
+        let Some(tree) = &drawing.tree else { continue };
+        let (sensitivity, noise) = drawing.tree_noise(tree, boundary.groups_max(), *share)?;
+        let counts = Column::within(vec![], sensitivity, None, noise);
+        width(&counts, federation).map_err(|error| too_wide(&drawing.label(), error))?;
+    }
     let margins = residual::marginal_plan(boundary);
     for (i, column) in boundary.columns.iter().enumerate() {
         let Some(slot) = boundary.slots(i).last() else { continue };

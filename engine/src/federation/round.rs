@@ -5,7 +5,7 @@ use ledger_adapter::digest::Digest;
 use seal::{Context, Lane};
 use serde::{Deserialize, Serialize};
 
-use crate::federation::terms::Federation;
+use crate::federation::terms::{Federation, TermsError};
 use crate::federation::transport::Refusal;
 use crate::noise::error::NoiseError;
 use crate::noise::share::per_party;
@@ -15,6 +15,10 @@ use crate::noise::{Column, Family, Noise, Residual, Scale};
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Spec {
+    /// Digest of the terms.
+    federation: Digest,
+    /// Digest of what the round before came to; none for the first.
+    after: Option<Digest>,
     /// The columns, one after the other.
     columns: Vec<SpecColumn>,
     /// Every contribution v has -2^bits <= v < 2^bits.
@@ -39,7 +43,13 @@ impl Spec {
     /// # Errors
     /// [`NoiseError::NoFamily`] for noise that is not put together from shares,
     /// [`NoiseError::Overflow`] if the totals are too wide to be sealed.
-    pub(super) fn of(columns: &[Column], federation: &Federation) -> Result<Self, NoiseError> {
+    pub(super) fn of(
+        columns: &[Column],
+        federation: &Federation,
+        after: Option<&Opened>,
+    ) -> Result<Self, NoiseError> {
+        let reason = |error: TermsError| NoiseError::Parties { reason: error.to_string() };
+        let terms = federation.digest().map_err(reason)?;
         let mut bits = 1;
         let mut specs = Vec::with_capacity(columns.len());
         for column in columns {
@@ -55,7 +65,12 @@ impl Spec {
                 shape: column.residual.as_ref().map(|residual| residual.shape.clone()),
             });
         }
-        Ok(Self { columns: specs, bits })
+        Ok(Self { federation: terms, after: after.map(Opened::digest), columns: specs, bits })
+    }
+
+    /// Digest of the terms under which it is added up.
+    pub(super) const fn federation(&self) -> Digest {
+        self.federation
     }
 
     /// Digest of all of it.
@@ -78,6 +93,13 @@ impl Spec {
     /// [`Refusal`] if there are too many cells.
     pub(super) fn zeros(&self) -> Result<Vec<Column>, Refusal> {
         self.cells().ok_or_else(|| Refusal::refused("a round has too many cells"))?;
+        for spec in &self.columns {
+            let Some(shape) = &spec.shape else { continue };
+            let product = shape.iter().try_fold(1u64, |all, n| all.checked_mul(*n));
+            if shape.len() > DIMENSIONS_MAX || product != Some(spec.cells) {
+                return Err(Refusal::refused("a residual column is no full table"));
+            }
+        }
         let column = |spec: &SpecColumn| {
             let numerator = spec.scale_numerator;
             let scale = Scale { numerator, log2_denominator: spec.scale_log2_denominator };
@@ -124,17 +146,28 @@ impl Spec {
     }
 }
 
+/// What a round came to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Opened {
+    /// How many parties added noise to it.
+    pub(super) parties: u32,
+    /// The totals, one after the other.
+    pub(super) totals: Vec<i128>,
+}
+
+impl Opened {
+    fn digest(&self) -> Digest {
+        let totals: Vec<u8> = self.totals.iter().flat_map(|total| total.to_be_bytes()).collect();
+        Digest::labelled("graunt/opened/v1", &[&self.parties.to_be_bytes(), &totals])
+    }
+}
+
 /// What the masks of a round come from: nothing that is used in another.
-pub(super) fn context(
-    federation: &Federation,
-    query: Digest,
-    round: u32,
-    spec: &Digest,
-) -> Result<Context, Refusal> {
-    let terms = federation.digest().map_err(|error| Refusal::failed(error.to_string()))?;
+pub(super) fn context(query: Digest, round: u32, spec: &Digest) -> Context {
     let round = round.to_be_bytes();
-    let parts: [&[u8]; 4] = [terms.as_bytes(), query.as_bytes(), &round, spec.as_bytes()];
-    Ok(Context(*Digest::labelled("graunt/federated-round/v1", &parts).as_bytes()))
+    // The terms are in what is added up.
+    let parts: [&[u8]; 3] = [query.as_bytes(), &round, spec.as_bytes()];
+    Context(*Digest::labelled("graunt/federated-round/v1", &parts).as_bytes())
 }
 
 /// Bits of the greatest contribution of one party to a value, but for noise beyond 64 standard
@@ -163,5 +196,8 @@ const DEVIATIONS: u128 = 64;
 /// Widest contribution that is sealed.
 const BITS_MAX: u32 = 62;
 
-/// Most values of one round.
-const CELLS_MAX: usize = 8_000_000;
+/// Most values of one round: they, and their ciphertexts, fit into a message.
+pub(super) const CELLS_MAX: usize = 2_000_000;
+
+/// Most keys of margins.
+const DIMENSIONS_MAX: usize = 32;

@@ -11,10 +11,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use ledger_adapter::charge::Charged;
 use ledger_adapter::digest::Digest;
+use ledger_adapter::error::LedgerError;
 use ledger_adapter::keys::Signer;
 use ledger_adapter::part::Claims;
 use seal::Role;
@@ -26,7 +28,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::federation::contribution::Contribution;
 use crate::federation::plan::{self, Order, plan_digest};
-use crate::federation::round::Spec;
+use crate::federation::round::{Opened, Spec};
 use crate::federation::terms::{Federation, TermsError};
 use crate::federation::transport::{Node, Refusal};
 use crate::noise::error::NoiseError;
@@ -52,9 +54,9 @@ pub struct SitePolicy {
     pub tables_denied: Vec<String>,
 }
 
-/// Opens an engine over the records of a site only, as they and the day are now; or says why it
-/// cannot, in words for others.
-pub type Engines = Box<dyn Fn() -> Result<Engine, String> + Send + Sync>;
+/// Opens an engine over the records of a site only, as they and the day are now. Why it cannot is
+/// for the site's operator, and nobody else.
+pub type Engines = Box<dyn Fn() -> Option<Engine> + Send + Sync>;
 
 /// A site that answers.
 pub struct SiteNode {
@@ -87,21 +89,13 @@ struct Session {
     sent: Vec<Vec<u8>>,
     /// The program, once it runs.
     program: Option<Program>,
+    begun: Instant,
 }
 
 /// The ends of a program that runs on a thread of its own.
 struct Program {
     opened: Sender<Opened>,
     rounds: mpsc::Receiver<Result<Vec<u8>, Refusal>>,
-}
-
-/// What a round came to.
-#[derive(Clone, Debug)]
-pub(super) struct Opened {
-    /// How many parties added noise to it.
-    pub(super) parties: u32,
-    /// The totals, one after the other.
-    pub(super) totals: Vec<i128>,
 }
 
 impl SiteNode {
@@ -176,9 +170,9 @@ impl SiteNode {
 
     /// Everything that is checked before a record is read; then reads.
     async fn begin(&self, order: &Order) -> Result<Program, Refusal> {
-        let engine = (self.engines)().map_err(|why| {
-            Refusal::unavailable(format!("this site cannot open its extracts: {why}"))
-        })?;
+        let engine = (self.engines)();
+        let engine =
+            engine.ok_or_else(|| Refusal::unavailable("this site cannot open its extracts"))?;
         let mut engine = engine;
         engine.settings.dialect = if order.is_ohdsi { Dialect::Ohdsi } else { Dialect::DataFusion };
         let engine = Arc::new(engine);
@@ -245,8 +239,14 @@ impl SiteNode {
         let request = order.request();
         let request = request.map_err(|_| Refusal::refused("the intent has no text form"))?;
         let (ledger, need) = (engine.ledger(), engine.settings.finality);
-        self.claims.claim(ledger.as_ref(), &request, need).map_err(|error| {
-            Refusal::refused(format!("the charge gives this site no leave: {error}"))
+        self.claims.claim(ledger.as_ref(), &request, need).map_err(|error| match error {
+            LedgerError::Refused { .. }
+            | LedgerError::Conflict { .. }
+            | LedgerError::Finality { .. } => {
+                Refusal::refused(format!("the charge gives this site no leave: {error}"))
+            }
+            // Others may name files.
+            _ => Refusal::unavailable("this site's ledger cannot be read"),
         })
     }
 
@@ -270,7 +270,7 @@ impl SiteNode {
                 shared,
                 query,
                 round: 0,
-                parties: 0,
+                last: None,
                 outbox,
                 inbox,
                 is_over: false,
@@ -290,10 +290,15 @@ impl SiteNode {
 
     fn session(&self, query: Digest, order: Digest) -> Result<Arc<AsyncMutex<Session>>, Refusal> {
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever is at work on one holds it as well; the others are left over.
+        sessions.retain(|_, known| {
+            Arc::strong_count(known) > 1
+                || known.try_lock().is_ok_and(|session| session.begun.elapsed() < SESSION_MAX)
+        });
         if !sessions.contains_key(&query) && sessions.len() >= SESSIONS_MAX {
             return Err(Refusal::unavailable("too many queries are under way"));
         }
-        let new = || Session { order, sent: vec![], program: None };
+        let new = || Session { order, sent: vec![], program: None, begun: Instant::now() };
         let found = sessions.entry(query).or_insert_with(|| Arc::new(AsyncMutex::new(new())));
         Ok(Arc::clone(found))
     }
@@ -343,7 +348,10 @@ async fn next_round(session: &mut Session) -> Result<Vec<u8>, Refusal> {
 fn before(error: &Error) -> Refusal {
     match error {
         Error::Rejected(rejection) => Refusal::refused(rejection.to_string()),
-        Error::Untrusted(cause) => Refusal::refused(format!("not trusted: {cause}")),
+        Error::Untrusted(LedgerError::Inactive { .. }) => {
+            Refusal::refused("an extract is not active on this site's ledger")
+        }
+        Error::Untrusted(_) => Refusal::refused("a file of this site is not as it was attested"),
         other => Refusal::unavailable(other.to_string()),
     }
 }
@@ -355,7 +363,7 @@ struct SiteDoor {
     shared: Arc<Shared>,
     query: Digest,
     round: u32,
-    parties: u32,
+    last: Option<Opened>,
     outbox: mpsc::Sender<Result<Vec<u8>, Refusal>>,
     inbox: Receiver<Opened>,
     /// Whether the query was ended from outside, as every query is after its last round.
@@ -372,12 +380,14 @@ impl SiteDoor {
 impl Door for SiteDoor {
     fn add(&mut self, columns: Vec<Column>) -> Result<Vec<Vec<i128>>, NoiseError> {
         let Shared { federation, name, signer, .. } = self.shared.as_ref();
-        let spec = Spec::of(&columns, federation)?;
+        let spec = Spec::of(&columns, federation, self.last.as_ref())?;
         if spec.cells() == Some(0) {
             // Nothing is shown, so there is nothing to add up.
             self.purse.account(&columns)?;
             return Ok(vec![vec![]; columns.len()]);
         }
+        // What cannot be sealed is refused before noise is drawn for it.
+        spec.lane(federation).map_err(parties)?;
         let noisy = self.purse.share(columns, federation.honest())?;
         let by = (name.as_str(), Role::Site, signer);
         let made = Contribution::seal((self.query, self.round, &spec), federation, by, &noisy);
@@ -385,9 +395,9 @@ impl Door for SiteDoor {
         self.outbox.blocking_send(Ok(bytes)).map_err(|_| self.over())?;
         self.round += 1;
         let opened = self.inbox.recv().map_err(|_| self.over())?;
-        self.parties = opened.parties;
-        spec.columns(&opened.totals)
-            .ok_or_else(|| parties(Refusal::refused("the totals have another shape")))
+        let columns = spec.columns(&opened.totals);
+        self.last = Some(opened);
+        columns.ok_or_else(|| parties(Refusal::refused("the totals have another shape")))
     }
 
     fn select(&mut self, _: Vec<Scores>) -> Result<Vec<Vec<usize>>, NoiseError> {
@@ -399,7 +409,8 @@ impl Door for SiteDoor {
     }
 
     fn law(&self, noise: Noise) -> Result<Noise, NoiseError> {
-        of_all(noise, self.shared.federation.honest(), self.parties)
+        let parties = self.last.as_ref().map_or(0, |opened| opened.parties);
+        of_all(noise, self.shared.federation.honest(), parties)
     }
 }
 
@@ -440,6 +451,9 @@ pub(super) const NEXT: &str = "next";
 
 /// Ends a query.
 pub(super) const DONE: &str = "done";
+
+/// How long a query may be under way before it is forgotten for others.
+const SESSION_MAX: Duration = Duration::from_secs(3_600);
 
 /// Most queries under way at a site at once.
 const SESSIONS_MAX: usize = 64;

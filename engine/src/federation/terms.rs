@@ -118,6 +118,14 @@ impl Federation {
         if let Some((_, rule)) = rules.iter().find(|(holds, _)| !holds) {
             return Err(TermsError((*rule).to_owned()));
         }
+        let sites = self.sites.iter().map(|site| site.key);
+        let keys: Vec<PublicKey> =
+            sites.chain(self.holders.iter().map(|holder| holder.key)).collect();
+        let parcels: BTreeSet<_> = self.holders.iter().map(|holder| &holder.parcel_key).collect();
+        let distinct = keys.iter().collect::<BTreeSet<_>>().len() == keys.len();
+        if !distinct || parcels.len() != self.holders.len() {
+            return Err(TermsError("one key is not two parties'".to_owned()));
+        }
         for holder in &self.holders {
             let name = &holder.name;
             parcel::public_key(&holder.parcel_key)
@@ -133,6 +141,15 @@ impl Federation {
     pub fn digest(&self) -> Result<Digest, TermsError> {
         let bytes = canonical::to_vec(self).map_err(|error| TermsError(error.to_string()))?;
         Ok(Digest::labelled("graunt/federation/v1", &[&bytes]))
+    }
+
+    /// How many holders must agree on a set before any of them opens it: so many that two such
+    /// groups share an honest one, even if the ledger shows each of them another set.
+    pub const fn votes_min(&self) -> u32 {
+        let others = self.threshold - 1;
+        #[expect(clippy::cast_possible_truncation, reason = "at most 16 holders")]
+        let holders = self.holders.len() as u32;
+        (holders + others) / 2 + 1
     }
 
     /// How many of those who add noise to a total are honest at least: the site whose records are
@@ -199,6 +216,9 @@ mod tests {
         assert!(refused(|t| t.persons_per_site = 0).contains("persons_per_site"));
         assert!(refused(|t| t.holders.truncate(1)).contains("holders"));
         assert!(refused(|t| t.sites.clear()).contains("sites"));
+        assert!(refused(|t| t.sites[0].key = t.holders[0].key).contains("two parties"));
+        let same = |t: &mut Federation| t.holders[0].parcel_key = t.holders[1].parcel_key.clone();
+        assert!(refused(same).contains("two parties"));
         assert!(refused(|t| t.sites[0].name = "holder-1".to_owned()).contains("name of its own"));
         assert!(refused(|t| t.sites[0].name = "../x".to_owned()).contains("names are"));
         assert!(refused(|t| t.holders[2].parcel_key = "AAAA".to_owned()).contains("holder-2"));
@@ -218,6 +238,22 @@ mod tests {
         assert_eq!(honest(5, 5), 2);
         let two_sites = terms(2);
         assert_eq!((two_sites.check(), two_sites.honest()), (Ok(()), 3));
+    }
+
+    #[test]
+    fn two_groups_that_agree_share_an_honest_holder() {
+        for holders in 2..=16_u32 {
+            for threshold in holders / 2 + 1..=holders {
+                let mut changed = terms(3);
+                let one = changed.holders[0].clone();
+                changed.holders = vec![one; usize::try_from(holders).unwrap()];
+                changed.threshold = threshold;
+                let votes = changed.votes_min();
+                assert!(votes <= holders);
+                // Two groups have 2·votes − holders in common at least; threshold − 1 may lie.
+                assert!(2 * votes - holders > threshold - 1, "{holders} {threshold}");
+            }
+        }
     }
 
     #[test]

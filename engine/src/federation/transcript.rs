@@ -8,8 +8,9 @@ use ledger_adapter::canonical;
 use ledger_adapter::digest::Digest;
 use ledger_adapter::entry::Entry;
 use ledger_adapter::error::LedgerError;
+use ledger_adapter::manifest::Manifest;
 use ledger_adapter::receipt::Receipt;
-use ledger_adapter::statement::{RELEASE_TYPE, ReleasePredicate, Statement};
+use ledger_adapter::statement::{EXTRACT_TYPE, RELEASE_TYPE, ReleasePredicate, Statement};
 use seal::{Ciphertext, Sum};
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +70,10 @@ impl Round {
     ) -> Result<(Digest, Vec<i128>), Refusal> {
         let wrong = |what: &str| Err(Refusal::refused(format!("round {number}: {what}")));
         let digest = self.spec.digest()?;
+        let terms = federation.digest().map_err(|error| Refusal::refused(error.to_string()))?;
+        if self.spec.federation() != terms {
+            return wrong("it was added up under other terms");
+        }
         let lane = self.spec.lane(federation)?;
         if self.set.len() != self.ciphertexts.len() {
             return wrong("there is not a ciphertext for each contribution");
@@ -103,7 +108,7 @@ impl Round {
         let opening = STANDARD.decode(&self.opening.0).unwrap_or_default();
         let opening = seal::Opening::from_bytes(&opening);
         let opening = opening.map_err(|error| refused(error.to_string()))?;
-        let context = context(federation, query, number, &digest)?;
+        let context = context(query, number, &digest);
         let totals = opening.verify(&lane, &context, &sum, sites, covers);
         Ok((root(&self.set)?, totals.map_err(|error| refused(error.to_string()))?))
     }
@@ -163,6 +168,7 @@ impl Transcript {
         if !release.map_err(other)?.predicate.notes.contains(&named) {
             return Err(refused("the receipt names another transcript"));
         }
+        self.check_sites(receipt)?;
         let rounds = self.check()?;
         let entries = receipt.log.verify(None).map_err(other)?;
         for (number, (root, _)) in (0u32..).zip(&rounds) {
@@ -176,7 +182,31 @@ impl Transcript {
                 )));
             }
         }
+        let is_set = |(_, entry): &&(u64, Entry)| matches!(entry, Entry::Commit { query, .. } if *query == self.query);
+        if rounds.is_empty() || entries.iter().filter(is_set).count() != rounds.len() {
+            return Err(refused("the ledger holds more rounds than the transcript"));
+        }
         Ok(rounds.len())
+    }
+
+    /// The sites of the terms are those whose extracts the receipt has, under the same keys: nobody
+    /// else's totals can stand for theirs.
+    fn check_sites(&self, receipt: &Receipt) -> Result<(), Refusal> {
+        let other = |error: LedgerError| Refusal::refused(error.to_string());
+        if receipt.extracts.len() != self.federation.sites.len() {
+            return Err(Refusal::refused("the terms have other sites than the receipt"));
+        }
+        for envelope in &receipt.extracts {
+            let payload = envelope.payload().map_err(other)?;
+            let statement = Statement::<Manifest>::from_payload(&payload, EXTRACT_TYPE);
+            let name = statement.map_err(other)?.predicate.site;
+            let site = self.federation.site(&name);
+            if site.is_none_or(|site| envelope.verify(&[site.key]).is_err()) {
+                let what = format!("the terms have another key for {name} than signed its extract");
+                return Err(Refusal::refused(what));
+            }
+        }
+        Ok(())
     }
 
     /// Checks every signature, digest and opening. Gives the root of each round's set, which the

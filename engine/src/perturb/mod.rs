@@ -118,6 +118,8 @@ struct Shown {
     cells: Vec<usize>,
     /// The noisy numbers of persons of all cells, where they were drawn for it.
     persons: Option<Vec<i128>>,
+    /// The law of their noise.
+    law: Option<Noise>,
     threshold: Option<i64>,
 }
 
@@ -130,13 +132,15 @@ impl Step<'_> {
         let boundary = self.boundary;
         records.extend(choice_records(boundary, self.price)?);
         let profiles = self.profiles(door)?;
+        let spreads = (0..profiles.len())
+            .map(|i| Ok(noise::deviation(door.law(self.price.profile_noise(i)?)?)));
+        let spreads = spreads.collect::<Result<Vec<f64>, NoiseError>>()?;
         let mut profiles = boundary.choices().into_iter().zip(profiles).enumerate();
         let mut groups_rung = boundary.groups.len() - 1;
         if boundary.groups.len() > 1
             && let Some((i, ((_, rungs), profile))) = profiles.next()
         {
-            let spread = noise::deviation(door.law(self.price.profile_noise(i)?)?);
-            groups_rung = choose_groups(rungs, &profile, spread);
+            groups_rung = choose_groups(rungs, &profile, spreads[i]);
         }
         let groups = boundary.groups[groups_rung];
         let plan = marginal_plan(boundary);
@@ -149,12 +153,11 @@ impl Step<'_> {
         let mut bounds = vec![None; boundary.columns.len()];
         for (i, ((column, norms), profile)) in profiles {
             let Some(column) = column else { continue };
-            let spread = noise::deviation(door.law(self.price.profile_noise(i)?)?);
             let noises = boundary
                 .slots(column)
                 .map(|slot| Ok(noise::deviation(door.law(self.price.noise(slot)?)?)));
             let noises = noises.collect::<Result<Vec<f64>, NoiseError>>()?;
-            let (rung, cut) = choose_norm(norms, &profile, spread, &noises, shown.cells.len());
+            let (rung, cut) = choose_norm(norms, &profile, spreads[i], &noises, shown.cells.len());
             rungs[column] = rung;
             bounds[column] = Some(Chosen { norm: norms[rung], cut });
         }
@@ -208,7 +211,7 @@ impl Step<'_> {
 
     fn every_cell(&self) -> Shown {
         let cells = (0..self.exact.codes.len()).collect();
-        Shown { cells, persons: None, threshold: None }
+        Shown { cells, persons: None, law: None, threshold: None }
     }
 
     /// Which cells are shown: all declared ones, or those of enough persons.
@@ -230,7 +233,7 @@ impl Step<'_> {
             let kept = door.keep(counts, &table)?;
             records.push(keys_record(boundary, self.price));
             let cells = (0..kept.len()).filter(|cell| kept[*cell]).collect();
-            return Ok(Shown { cells, persons: None, threshold: None });
+            return Ok(Shown { cells, persons: None, law: None, threshold: None });
         }
         let slot = boundary.slots(persons).nth(rung).ok_or_else(missing)?;
         let noise = self.price.noise(slot)?;
@@ -254,7 +257,7 @@ impl Step<'_> {
         record.delta = self.price.keys;
         record.threshold = threshold;
         records.push(record);
-        Ok(Shown { cells, persons: Some(noisy), threshold })
+        Ok(Shown { cells, persons: Some(noisy), law: Some(noise), threshold })
     }
 
     /// The noisy columns of the shown cells, each under its bound.
@@ -282,7 +285,11 @@ impl Step<'_> {
         }
         self.name_cells(&vec![shown.cells.clone(); drawn.len()]);
         let mut noisy = door.add(drawn)?.into_iter();
-        let noises = noises.into_iter().map(|noise| door.law(noise));
+        // That of persons was drawn before, maybe with others.
+        let noises = noises.into_iter().enumerate().map(|(column, noise)| match shown.law {
+            Some(law) if boundary.persons == Some(column) => Ok(law),
+            _ => door.law(noise),
+        });
         let noises = noises.collect::<Result<Vec<Noise>, NoiseError>>()?;
         let columns = (0..rungs.len()).map(|column| {
             if boundary.persons != Some(column) {

@@ -5,6 +5,7 @@ mod bounds;
 mod call;
 mod dates;
 pub mod dialect;
+mod length;
 mod ohdsi;
 mod omop;
 pub(crate) mod options;

@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 
 use crate::error::{Code, Rejection};
 use crate::sql::dialect::Dialect;
+use crate::sql::length::check_length;
 use crate::sql::options::{self, Options};
 use crate::sql::prepare::check_parameters;
 use crate::sql::{omop, rewrite};
@@ -85,6 +86,7 @@ pub(crate) fn parse_request(text: &str, dialect: Dialect) -> Result<Request, Rej
             |first| matches!(&first.token, Token::Word(w) if w.keyword == Keyword::PREPARE),
         );
     check_parameters(&tokens, is_prepared)?;
+    check_length(&tokens)?;
     let parser = Parser::new(dialect.rules())
         .with_recursion_limit(DEPTH_MAX)
         .with_tokens_with_locations(omop::parenthesized(tokens));

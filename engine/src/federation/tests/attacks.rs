@@ -9,8 +9,9 @@ use ledger_adapter::ledger::Ledger;
 use crate::error::Error;
 use crate::federation::contribution::{Contribution, SignedHeader, root};
 use crate::federation::frame::{pack, unpack};
-use crate::federation::holder::{COVER, OPEN};
+use crate::federation::holder::{COVER, OPEN, VOTE};
 use crate::federation::plan::Order;
+use crate::federation::round::Spec;
 use crate::federation::site::{NEXT, START};
 use crate::federation::terms::Federation;
 use crate::federation::tests::fixture::{Fate, HOLDERS, Trio, policy, signer, site, terms};
@@ -160,7 +161,7 @@ fn no_byte_of_a_contribution_can_be_changed_unseen() {
         let made = {
             let carried = trio.wire.carried.lock().unwrap();
             let replies = carried.iter().filter(|(p, a, _)| p == "site-0" && a == START);
-            replies.map(|(_, _, bytes)| bytes.clone()).last().unwrap()
+            replies.map(|(_, _, bytes)| bytes.clone()).next_back().unwrap()
         };
         let whole = Contribution::from_bytes(&made).unwrap();
         let header = whole.signed.header.clone();
@@ -225,7 +226,7 @@ fn a_second_set_is_not_opened_not_even_after_a_restart_or_a_rollback_of_the_ledg
     let forgetful = forgetful(&trio, query, root(&fewer).unwrap());
     let misled = trio.misled_holder(0, forgetful);
     let refusal = ask(&misled, &trio, OPEN, &other).unwrap_err();
-    assert!(refusal.reason.contains("opened before"), "{refusal}");
+    assert!(refusal.reason.contains("agreed to before"), "{refusal}");
 }
 
 /// A ledger that says of any query that it is charged, and that this is the set of its round.
@@ -288,11 +289,70 @@ fn a_holder_that_is_told_of_less_noise_does_not_open() {
         column["scale_log2_denominator"] = serde_json::json!(places + 10);
         Fate::Sent(serde_json::to_vec(&request).unwrap())
     });
-    let (answer, _) = trio.ask(COUNT, 1.0).unwrap();
-    let said = answer.notes.join("\n");
-    assert!(said.contains("holder-0: it adds up something else"), "{said}");
-    // Its own noise is in no set, so it opens none either.
-    assert!(said.contains("adds up something else than this holder"), "{said}");
+    // Its noise is in no set, and it neither agrees to one nor opens it.
+    let (_, transcript) = trio.ask(COUNT, 1.0).unwrap();
+    let text = String::from_utf8(transcript.to_bytes()).unwrap();
+    assert!(!text.contains("\"party\":\"holder-0\"") && text.contains("\"party\":\"holder-1\""));
+    let sent = trio.sent("holder-0", VOTE);
+    let refusal = ask(trio.node("holder-0").as_ref(), &trio, VOTE, &sent).unwrap_err();
+    assert!(refusal.reason.contains("something else than this holder"), "{refusal}");
+}
+
+#[test]
+fn a_ledger_that_shows_holders_different_sets_opens_one_of_them_at_most() {
+    let trio = Trio::new(&sites(3));
+    // Two holders agree before a sixth and seventh hear of anything: there are five, and four must.
+    trio.wire.with(|party, action, _, _| match (party, action) {
+        ("holder-3" | "holder-4", VOTE) => Fate::Lost,
+        _ => Fate::Arrives,
+    });
+    assert!(is_failed(counts(&trio)));
+    // The three that agreed gave no share, though they are a threshold.
+    let carried = trio.wire.carried.lock().unwrap();
+    let opened: Vec<usize> = carried
+        .iter()
+        .filter(|(_, action, _)| action == OPEN)
+        .map(|(_, _, bytes)| bytes.len())
+        .collect();
+    drop(carried);
+    // Requests only: a reply would be another entry of 8 KiB.
+    assert!(opened.iter().all(|length| *length > 10_000), "{opened:?}");
+    // One that agreed to a set says nothing to another, whatever its ledger shows.
+    let sent = trio.sent("holder-0", VOTE);
+    let request: serde_json::Value = serde_json::from_slice(&sent).unwrap();
+    let set: Vec<SignedHeader> = serde_json::from_value(request["set"].clone()).unwrap();
+    let query = set[0].header.query;
+    let less: Vec<SignedHeader> =
+        set.into_iter().filter(|signed| signed.header.party != "site-2").collect();
+    let misled = trio.misled_holder(0, forgetful(&trio, query, root(&less).unwrap()));
+    let body = serde_json::json!({"query": query, "round": 0, "set": less});
+    let body = serde_json::to_vec(&body).unwrap();
+    let refusal = ask(&misled, &trio, VOTE, &body).unwrap_err();
+    assert!(refusal.reason.contains("agreed to before"), "{refusal}");
+}
+
+#[test]
+fn a_request_for_noise_of_no_shape_is_refused_at_once() {
+    let trio = Trio::new(&sites(3));
+    counts(&trio).unwrap();
+    let sent = trio.sent("holder-0", COVER);
+    let node = trio.node("holder-0");
+    let with = |change: fn(&mut serde_json::Value)| {
+        let mut request: serde_json::Value = serde_json::from_slice(&sent).unwrap();
+        // Another round of a query that is over is refused for that alone.
+        change(&mut request);
+        ask(node.as_ref(), &trio, COVER, &serde_json::to_vec(&request).unwrap()).unwrap_err()
+    };
+    with(|r| r["spec"]["columns"][0]["shape"] = serde_json::json!([8, 1_u64 << 60]));
+    with(|r| r["round"] = serde_json::json!(256));
+    with(|r| r["spec"]["federation"] = serde_json::json!(Digest::sha256(b"other")));
+    // The same before it is over: shapes are looked at before noise is drawn.
+    for shape in [vec![8, 1_u64 << 60], vec![1; 40], vec![2, 2]] {
+        let mut request: serde_json::Value = serde_json::from_slice(&sent).unwrap();
+        request["spec"]["columns"][0]["shape"] = serde_json::json!(shape);
+        let spec: Spec = serde_json::from_value(request["spec"].clone()).unwrap();
+        assert!(spec.zeros().is_err());
+    }
 }
 
 #[test]

@@ -294,7 +294,7 @@ pub(crate) fn site(
 ) -> SiteNode {
     let (from, cards) = (central.shared(), cards.to_owned());
     let sites = federation.sites.len();
-    let engines = Box::new(move || Ok(engine(&from, &cards, Some(s), sites)));
+    let engines = Box::new(move || Some(engine(&from, &cards, Some(s), sites)));
     let own = (format!("site-{s}"), signer(u8::try_from(s).unwrap() + 1));
     let claims = Claims::at(&directory.join(&own.0)).unwrap();
     let own = (own.0.as_str(), own.1);

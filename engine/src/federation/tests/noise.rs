@@ -115,16 +115,16 @@ fn the_round_is_what_the_columns_are() {
         Column::within(vec![0; cells], sensitivity, Some(1), noise)
     };
     let terms = terms(3);
-    let spec = Spec::of(&[column(3, 9, 1), column(2, 9, 5)], &terms).unwrap();
+    let spec = Spec::of(&[column(3, 9, 1), column(2, 9, 5)], &terms, None).unwrap();
     assert_eq!(spec.cells(), Some(5));
     let split = spec.columns(&[1, 2, 3, 4, 5]).unwrap();
     assert_eq!(split, vec![vec![1, 2, 3], vec![4, 5]]);
     assert_eq!(spec.columns(&[1, 2, 3, 4]), None);
     let digests: Vec<Digest> = [
-        Spec::of(&[column(3, 9, 1), column(2, 9, 5)], &terms),
-        Spec::of(&[column(2, 9, 1), column(3, 9, 5)], &terms),
-        Spec::of(&[column(3, 8, 1), column(2, 9, 5)], &terms),
-        Spec::of(&[column(3, 9, 1), column(2, 9, 1 << 30)], &terms),
+        Spec::of(&[column(3, 9, 1), column(2, 9, 5)], &terms, None),
+        Spec::of(&[column(2, 9, 1), column(3, 9, 5)], &terms, None),
+        Spec::of(&[column(3, 8, 1), column(2, 9, 5)], &terms, None),
+        Spec::of(&[column(3, 9, 1), column(2, 9, 1 << 30)], &terms, None),
     ]
     .into_iter()
     .map(|spec| spec.unwrap().digest().unwrap())
@@ -133,8 +133,8 @@ fn the_round_is_what_the_columns_are() {
         assert_eq!(digests.iter().filter(|d| *d == digest).count(), 1, "{i}");
     }
     // Values beyond the range are cut off there, and totals too wide for any are refused.
-    assert!(Spec::of(&[column(1, 9, u64::MAX)], &terms).is_err());
-    let narrow = Spec::of(&[column(1, 9, 1)], &terms).unwrap();
+    assert!(Spec::of(&[column(1, 9, u64::MAX)], &terms, None).is_err());
+    let narrow = Spec::of(&[column(1, 9, 1)], &terms, None).unwrap();
     let cut = narrow.within(&[i128::MAX, i128::MIN, 5]);
     assert!(cut[0] > 1 << 20 && cut[1] == -cut[0] - 1 && cut[2] == 5);
 }
