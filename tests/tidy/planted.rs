@@ -106,6 +106,7 @@ fn foreign_crates_away_from_home_are_found() {
         ("engine/src/lib.rs", "polars"),
         ("tests/street.rs", "polars_core"),
         ("engine/src/lib.rs", "tfhe"),
+        ("engine/seal/src/lib.rs", "prio"),
         ("ledger-adapter/src/lib.rs", "arrow"),
         ("ledger-adapter/src/log/mod.rs", "parquet"),
         ("ledger-adapter/src/log/mod.rs", "polars"),

@@ -35,6 +35,8 @@ pub(super) const HOMES: &[Home] = &[
     Home { crates: &["signed_note", "tlog_tiles"], under: &["ledger-adapter/"], except: &[] },
     Home { crates: &["alloy", "k256", "revm"], under: &["ledger-adapter/src/chain/"], except: &[] },
     Home { crates: &["tfhe"], under: &["engine/seal/"], except: &[] },
+    // Run beside Graunt, and never linked into it.
+    Home { crates: &["fhe", "prio"], under: &["benches/sealed-peers/"], except: &[] },
     Home { crates: &["hpke"], under: &["engine/src/federation/"], except: &[] },
     Home {
         crates: &["arrow_flight", "hyper_util", "rcgen", "tokio_rustls", "tonic", "x509_parser"],
