@@ -120,8 +120,9 @@ pub(crate) fn run(
             "threshold": threshold,
         }));
     }
+    let votes = terms.votes_min();
     out.line(format_args!(
-        "{all_sites} sites, {all_holders} holders of whom {threshold} open a total; {}",
+        "{all_sites} sites, {all_holders} holders of whom {votes} agree and {threshold} open; {}",
         place.display()
     ))?;
     out.dim_line(format_args!(

@@ -182,8 +182,12 @@ impl Transcript {
                 )));
             }
         }
-        let is_set = |(_, entry): &&(u64, Entry)| matches!(entry, Entry::Commit { query, .. } if *query == self.query);
-        if rounds.is_empty() || entries.iter().filter(is_set).count() != rounds.len() {
+        let of_query = |(_, entry): &(u64, Entry)| match entry {
+            Entry::Commit { query, .. } => *query == self.query,
+            _ => false,
+        };
+        let sets = entries.iter().filter(|entry| of_query(entry)).count();
+        if rounds.is_empty() || sets != rounds.len() {
             return Err(refused("the ledger holds more rounds than the transcript"));
         }
         Ok(rounds.len())

@@ -259,7 +259,8 @@ fn a_set_that_is_not_on_the_ledger_or_not_what_the_terms_ask_for_is_not_opened()
         (with(0, &without(&["site-0", "site-1"])), "too few"),
         (with(0, &without(&["holder-1", "holder-2"])), "too little"),
         (with(1, &without(&[])), "no noise"),
-        (with(0, &[without(&[]), vec![0]].concat()), "order"),
+        (with(0, &[vec![1, 0], (2..set.len()).collect()].concat()), "order"),
+        (with(0, &[without(&[]), vec![0]].concat()), "more parties"),
         (with(0, &without(&["site-0"])), "another set"),
     ] {
         let refusal = ask(node.as_ref(), &trio, OPEN, &body).unwrap_err();
