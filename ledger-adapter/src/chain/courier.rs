@@ -210,8 +210,18 @@ impl Courier {
     fn is_displaced(&self, sealed: &Sealed) -> Result<bool, RpcError> {
         let Some(last) = self.network.finality.final_block(&self.rpc)? else { return Ok(false) };
         let used = self.rpc.nonce(self.key.sender(), Moment::At(last))?;
-        // The receipt is asked for once more: it may have been mined since.
-        Ok(used > sealed.nonce && self.rpc.receipt(sealed.hash)?.is_none())
+        if used <= sealed.nonce {
+            return Ok(false);
+        }
+        // The receipt is asked for again: the transaction may have been mined since, and a busy node
+        // may show that its number is used before it shows the receipt.
+        for _ in 0..RECEIPT_LOOKS {
+            if self.rpc.receipt(sealed.hash)?.is_some() {
+                return Ok(false);
+            }
+            std::thread::sleep(self.network.poll);
+        }
+        Ok(true)
     }
 
     /// The entries of a transaction that the chain has, whoever brought them there.
@@ -371,3 +381,6 @@ const GAS_OF_GRANT: u64 = 100_000;
 
 /// A third more than it takes, and below what every network lets one transaction take.
 const GAS_OF_DEPLOYMENT: u64 = 3_000_000;
+
+/// How often a receipt is looked for whose transaction's number is used.
+const RECEIPT_LOOKS: u32 = 5;
