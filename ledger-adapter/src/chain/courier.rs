@@ -213,8 +213,8 @@ impl Courier {
         if used <= sealed.nonce {
             return Ok(false);
         }
-        // The receipt is asked for again: the transaction may have been mined since, and a busy node
-        // may show that its number is used before it shows the receipt.
+        // The receipt is asked for again: the transaction may have been mined since, and a busy
+        // node may show that its number is used before it shows the receipt.
         for _ in 0..RECEIPT_LOOKS {
             if self.rpc.receipt(sealed.hash)?.is_some() {
                 return Ok(false);
