@@ -7,7 +7,7 @@
 //!       ├──root of the set──▶ ledger ◀── holders ──shares of the sum──▶ opened noisy total
 //!       └──opened totals──▶ sites, for the next round
 //! ```
-//! Everybody runs the one program of [`crate::perturb`] on the same plan. Where it asks for noise,
+//! Everybody runs the one program of `perturb` on the same plan. Where it asks for noise,
 //! a round begins: each site adds its share of the noise to its own totals and seals them, each key
 //! holder seals noise alone, and the holders open the sum of one set of these, whose root is on the
 //! ledger before. What was opened goes back to the sites, so that all go on alike.

@@ -29,7 +29,8 @@ use super::mechanism::Mechanism;
 use super::{Column, Family, Noise, NoiseError, Scale};
 
 /// Values to which one party has added its share of noise. It is made by
-/// [`Purse::share`](super::purse::Purse::share) and [`cover`] only: exact values have no such form.
+/// [`Purse::share`](super::purse::Purse::share), and for nobody's records by `cover`: exact values
+/// have no such form.
 pub struct NoisyShare {
     values: Vec<i128>,
 }
