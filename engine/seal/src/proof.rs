@@ -37,7 +37,7 @@ mod tests;
 use thiserror::Error;
 
 pub use contribution::{MaskCiphertext, ProvenCiphertext, Verified, seal_mask, seal_proven};
-pub use crs::Crs;
+pub use crs::{Crs, Pin};
 pub use sum::ProvenSum;
 
 use crate::lane::{Lane, LaneError};
@@ -70,6 +70,23 @@ impl ProvenLane {
         counters: usize,
         lower: i64,
     ) -> Result<Self, ProofError> {
+        Self::under(crs.pin(), (sites, holders, threshold), counters, lower)
+    }
+
+    /// As [`ProvenLane::new`], for who knows of the parameters what all parties pin: enough to seal
+    /// masks and to open sums.
+    ///
+    /// # Errors
+    /// As [`ProvenLane::new`]; [`ProofError::Counters`] if there are no such parameters.
+    pub fn under(
+        pin: Pin,
+        (sites, holders, threshold): (u32, u32, u32),
+        counters: usize,
+        lower: i64,
+    ) -> Result<Self, ProofError> {
+        if !(1..=SIZE).contains(&pin.counters) {
+            return Err(ProofError::Counters);
+        }
         if lower.unsigned_abs() > LOWER_MAX {
             return Err(ProofError::Range);
         }
@@ -77,7 +94,7 @@ impl ProvenLane {
         if sites + holders > CONTRIBUTORS_MAX || residual_max(sites, holders) >= UNIT / 2 {
             return Err(ProofError::Crowded);
         }
-        Ok(Self { inner, block: crs.counters(), lower, crs_digest: crs.digest() })
+        Ok(Self { inner, block: pin.counters, lower, crs_digest: pin.digest })
     }
 
     /// Sites that may contribute.

@@ -4,8 +4,7 @@ use std::fmt;
 use std::io::Cursor;
 
 use sha2::{Digest, Sha256};
-use tfhe::Seed;
-use tfhe::core_crypto::commons::math::random::RandomGenerator;
+use tfhe::core_crypto::commons::math::random::{RandomGenerator, Seed};
 use tfhe::core_crypto::prelude::{
     CiphertextModulus, DefaultRandomGenerator, LweCiphertextCount, LweDimension, TUniform,
 };
@@ -28,6 +27,15 @@ pub struct Crs {
     bytes: Vec<u8>,
     digest: [u8; 32],
     shift_max: u64,
+}
+
+/// What all parties pin of the parameters.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Pin {
+    /// Counters of one proof.
+    pub counters: usize,
+    /// SHA-256 of their bytes.
+    pub digest: [u8; 32],
 }
 
 impl Crs {
@@ -96,6 +104,11 @@ impl Crs {
     /// SHA-256 of their bytes, which all parties pin.
     pub const fn digest(&self) -> [u8; 32] {
         self.digest
+    }
+
+    /// What all parties pin of them.
+    pub fn pin(&self) -> Pin {
+        Pin { counters: self.counters(), digest: self.digest }
     }
 
     /// Counters of one proof.

@@ -283,6 +283,9 @@ fn a_lane_has_room_for_the_errors_of_all() {
     assert_eq!(new(10, 5, 1 << 40), Ok(()));
     assert_eq!(new(10, 5, (1 << 40) + 1), Err(ProofError::Range));
     assert_eq!(new(0, 5, 0), Err(ProofError::Lane(LaneError::Contributors)));
+    let of_none = Pin { counters: 0, digest: crs().digest() };
+    let refused = ProvenLane::under(of_none, (2, 3, 2), 6, 0).map(|_| ());
+    assert_eq!(refused, Err(ProofError::Counters));
     assert_eq!(Crs::generate(0).map(|_| ()), Err(ProofError::Counters));
     assert_eq!(Crs::generate(SIZE + 1).map(|_| ()), Err(ProofError::Counters));
 }
