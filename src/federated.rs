@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use engine::federation::Parameters;
 use engine::federation::terms::Federation;
 use engine::federation::transport::{Node, Refusal, RefusalKind, Transport};
 use ledger_adapter::digest::Digest;
@@ -47,6 +48,33 @@ pub(crate) fn terms(path: &Path) -> Result<Federation, Failure> {
 /// [`Failure::Usage`], which does not happen.
 pub(crate) fn digest(terms: &Federation) -> Result<Digest, Failure> {
     terms.digest().map_err(|error| Failure::usage(error.to_string(), ""))
+}
+
+/// Reads the parameters of proofs that terms pin; those of terms without proofs are none.
+///
+/// # Errors
+/// [`Failure::Usage`] if they are missing, others, or for nothing; [`Failure::Store`].
+pub(crate) fn parameters(
+    path: Option<&Path>,
+    terms: &Federation,
+) -> Result<Option<Parameters>, Failure> {
+    let (path, pinned) = match (path, terms.proofs) {
+        (None, None) => return Ok(None),
+        (Some(path), Some(pinned)) => (path, pinned),
+        (None, Some(_)) => {
+            let what = "the terms ask for proofs";
+            return Err(Failure::usage(what, "name the file of their parameters with --crs"));
+        }
+        (Some(_), None) => {
+            let what = "the terms ask for no proofs";
+            return Err(Failure::usage(what, "leave --crs out, or agree on other terms"));
+        }
+    };
+    let bytes = fs::read(path).map_err(Failure::store(path, "reading"))?;
+    let read = Parameters::read(bytes, &pinned);
+    let hint = "the file is the one that graunt federation crs wrote, for these terms";
+    let named = |error| Failure::usage(format!("{}: {error}", path.display()), hint);
+    read.map(Some).map_err(named)
 }
 
 /// The ways to all sites and holders.

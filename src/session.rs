@@ -21,7 +21,7 @@ use serde::Deserialize;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::fail::{Asked, Failure};
-use crate::federated::Wires;
+use crate::federated::{Wires, parameters};
 use crate::home::{Home, today};
 use crate::population::{Population, known, open, readable};
 use crate::progress::spinner;
@@ -72,6 +72,8 @@ pub(crate) struct Terms {
 pub(crate) struct Reach {
     /// Directory of the coordinator's certificate.
     pub(crate) tls: PathBuf,
+    /// The file of parameters by which proofs are checked.
+    pub(crate) crs: Option<PathBuf>,
     /// How long a reply is waited for.
     pub(crate) patience: Duration,
 }
@@ -158,7 +160,9 @@ impl Session {
             (Some(federation), Some(reach)) => {
                 let wires = Wires::new(federation, &Identity::read(&reach.tls)?)?;
                 let (wires, signer) = (Arc::new(wires), signer.clone());
-                let made = Federated::new(federation.clone(), wires, signer, reach.patience);
+                let parameters = parameters(reach.crs.as_deref(), federation)?;
+                let terms = (federation.clone(), parameters);
+                let made = Federated::new(terms, wires, signer, reach.patience);
                 let hint = "the coordinator is the home that graunt federation new was run in";
                 Some(made.map_err(|error| Failure::usage(error.to_string(), hint))?)
             }

@@ -54,6 +54,9 @@ struct ServeArguments {
     /// The terms of the federation
     #[arg(long, value_name = "FILE")]
     terms: PathBuf,
+    /// File of the parameters of proofs, if the terms ask for proofs
+    #[arg(long, value_name = "FILE")]
+    crs: Option<PathBuf>,
     /// Directory with authority.pem, certificate.pem and key.pem; the certificate names the site
     #[arg(long, value_name = "DIR")]
     tls: PathBuf,
@@ -146,6 +149,7 @@ fn serve(arguments: &ServeArguments, context: &Context, out: &mut Output) -> Res
     let home = context.home.clone();
     let terms = federated::terms(&arguments.terms)?;
     let digest = federated::digest(&terms)?;
+    let parameters = federated::parameters(arguments.crs.as_deref(), &terms)?;
     let identity = Identity::read(&arguments.tls)?;
     let name = identity.name().to_owned();
     let population = Population::find(&home.registry()?, arguments.population.as_deref())?;
@@ -177,7 +181,7 @@ fn serve(arguments: &ServeArguments, context: &Context, out: &mut Output) -> Res
     // What cannot be opened now would fail the first question.
     open()?;
     let engines = Box::new(move || open().map_err(|failure| remark(failure.render())).ok());
-    let node = SiteNode::new(engines, terms, (&name, signer), policy, claims);
+    let node = SiteNode::new(engines, (terms, parameters), (&name, signer), policy, claims);
     let node = node.map_err(|error| Failure::usage(error.to_string(), KEY_HINT))?;
     let node = Arc::new(node);
     federated::serve(arguments.listen, &identity, node, |address| {

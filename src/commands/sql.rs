@@ -75,6 +75,13 @@ pub(crate) struct Arguments {
     /// Directory of the coordinator's certificate, for --federated
     #[arg(long, value_name = "DIR")]
     tls: Option<PathBuf>,
+    /// File of the parameters of proofs, if the terms ask for proofs
+    #[arg(long, value_name = "FILE", requires = "federated")]
+    crs: Option<PathBuf>,
+    /// Refuse terms under which sites do not prove that their totals are in range. It is the terms
+    /// that ask for proofs, of all questions; this makes sure that they do
+    #[arg(long, requires = "federated")]
+    prove_inputs: bool,
     /// Longest wait for a site or holder, in seconds
     #[arg(long, value_name = "S", default_value = "60",
           value_parser = clap::value_parser!(u64).range(1..))]
@@ -126,7 +133,8 @@ pub(crate) fn run(
     let population = arguments.population.as_deref().or(context.config.sql.population.as_deref());
     let terms = terms(&arguments, context)?;
     let patience = Duration::from_secs(arguments.patience);
-    let reach = arguments.tls.clone().map(|tls| Reach { tls, patience });
+    let crs = arguments.crs.clone();
+    let reach = arguments.tls.clone().map(|tls| Reach { tls, crs, patience });
     let session = Session::open(&context.home, population, terms, reach.as_ref())?;
     let Some(script) = script else {
         return shell::run(&session, &context.home, printing, out);
@@ -150,6 +158,12 @@ pub(crate) fn run(
 
 fn terms(arguments: &Arguments, context: &Context) -> Result<Terms, Failure> {
     let defaults = &context.config.sql;
+    let federation = arguments.federated.as_deref().map(federated::terms).transpose()?;
+    if let Some(federation) = federation.as_ref().filter(|_| arguments.prove_inputs) {
+        let hint = "terms with the lines that graunt federation crs prints do, for all parties";
+        let required = federation.proofs_required();
+        required.map_err(|error| Failure::usage(error.to_string(), hint))?;
+    }
     Ok(Terms {
         epsilon: arguments.epsilon.or(defaults.epsilon).unwrap_or(1.0),
         delta: arguments.delta.or(defaults.delta).unwrap_or(1e-6),
@@ -160,7 +174,7 @@ fn terms(arguments: &Arguments, context: &Context) -> Result<Terms, Failure> {
         confidence: arguments.confidence.or(defaults.confidence).unwrap_or(0.95),
         without_revoked: arguments.without_revoked,
         is_quiet: context.quiet,
-        federation: arguments.federated.as_deref().map(federated::terms).transpose()?,
+        federation,
     })
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use engine::federation::Parameters;
 use engine::federation::transcript::Transcript;
 use ledger_adapter::error::LedgerError;
 use ledger_adapter::keys::PublicKey;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::commands::Context;
 use crate::fail::Failure;
+use crate::federated;
 use crate::output::Output;
 
 /// Arguments of `graunt verify`.
@@ -42,6 +44,9 @@ pub(crate) struct Arguments {
     /// sites, by its transcript; for one receipt
     #[arg(long, value_name = "FILE")]
     transcript: Option<PathBuf>,
+    /// File of the parameters by which the proofs of a transcript are checked, if it has any
+    #[arg(long, value_name = "FILE", requires = "transcript")]
+    crs: Option<PathBuf>,
     /// Print one line per receipt, without the checks
     #[arg(short, long)]
     brief: bool,
@@ -61,7 +66,9 @@ pub(crate) fn run(
         None => Judge::Keys(trust(arguments, context)?),
     };
     let paths = listed(&arguments.receipts)?;
-    let transcript = arguments.transcript.as_deref().map(transcript).transpose()?;
+    let crs = arguments.crs.as_deref();
+    let transcript = arguments.transcript.as_deref();
+    let transcript = transcript.map(|path| transcribed(path, crs)).transpose()?;
     if transcript.is_some() && paths.len() != 1 {
         return Err(Failure::usage("a transcript is of one receipt", "name that receipt only"));
     }
@@ -99,19 +106,24 @@ enum Judge {
     Policy(TrustPolicy),
 }
 
+/// A transcript, and the parameters of its proofs if it has any.
+type Transcribed = (Transcript, Option<Parameters>);
+
 /// Reads a transcript.
-fn transcript(path: &Path) -> Result<Transcript, Failure> {
+fn transcribed(path: &Path, crs: Option<&Path>) -> Result<Transcribed, Failure> {
     let bytes = fs::read(path).map_err(Failure::store(path, "reading"))?;
-    Transcript::from_bytes(&bytes).map_err(|refusal| {
+    let transcript = Transcript::from_bytes(&bytes).map_err(|refusal| {
         let what = format!("{}: {refusal}", path.display());
         Failure::usage(what, "graunt sql --federated keeps them in transcripts/ of its home")
-    })
+    })?;
+    let parameters = federated::parameters(crs, transcript.federation())?;
+    Ok((transcript, parameters))
 }
 
 fn checked(
     path: &Path,
     judge: &Judge,
-    transcript: Option<&Transcript>,
+    transcript: Option<&Transcribed>,
 ) -> Result<Told, LedgerError> {
     Ok(match Filed::load(path)? {
         Filed::Whole(receipt) => {
@@ -119,14 +131,19 @@ fn checked(
                 Judge::Keys(trust) => receipt.verify(trust)?,
                 Judge::Policy(policy) => policy.verify(&receipt)?,
             };
-            if let Some(transcript) = transcript {
-                let rounds = transcript.check_receipt(&receipt).map_err(|refusal| {
-                    LedgerError::Malformed { what: "transcript", detail: refusal.reason }
+            if let Some((transcript, parameters)) = transcript {
+                let rounds = transcript.check_receipt(&receipt, parameters.as_ref());
+                let rounds = rounds.map_err(|refusal| LedgerError::Malformed {
+                    what: "transcript",
+                    detail: refusal.reason,
                 })?;
                 lines.push(format!(
                     "{rounds} round(s): sealed by their parties, on the ledger before they were \
                      opened, and opened right"
                 ));
+                if parameters.is_some() {
+                    lines.push("each site's totals were proved to be in range".to_owned());
+                }
             }
             Told { lines, is_log_trusted, are_keys_trusted, is_redacted: false }
         }

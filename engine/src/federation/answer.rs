@@ -143,6 +143,13 @@ fn said(federation: &Federation, door: &CoordinatorDoor) -> Vec<String> {
              intervals hold all of it"
         ),
     ];
+    if let Some(parameters) = &door.federated.parameters {
+        let beyond = parameters.shift_max();
+        notes.push(format!(
+            "each site proved that it moves no total by more than 2^32, give or take {beyond}; \
+             whoever drew the parameters of the proofs could forge them"
+        ));
+    }
     if federation.sites_per_person > 1 {
         let most = federation.sites_per_person;
         notes.push(format!(
@@ -154,5 +161,7 @@ fn said(federation: &Federation, door: &CoordinatorDoor) -> Vec<String> {
     }
     let liars = door.liars.iter().map(|holder| format!("{holder} gave a wrong share"));
     notes.extend(liars);
+    let unproven = door.unproven.iter();
+    notes.extend(unproven.map(|site| format!("{site} did not prove that its totals are in range")));
     notes
 }

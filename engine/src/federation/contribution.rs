@@ -7,12 +7,13 @@ use ledger_adapter::canonical;
 use ledger_adapter::digest::Digest;
 use ledger_adapter::keys::{PublicKey, Signer};
 use ledger_adapter::tree::Tree;
-use seal::{Ciphertext, Role};
 use serde::{Deserialize, Serialize};
 
 use crate::federation::frame::{pack, unpack};
+use crate::federation::parameters::Parameters;
 use crate::federation::parcel;
-use crate::federation::round::{Spec, context};
+use crate::federation::round::Spec;
+use crate::federation::sealing::{Made, Sealing};
 use crate::federation::terms::Federation;
 use crate::federation::transport::Refusal;
 use crate::noise::share::NoisyShare;
@@ -81,27 +82,36 @@ impl Contribution {
     /// [`Refusal`] if the round cannot be sealed.
     pub(super) fn seal(
         (query, round, spec): (Digest, u32, &Spec),
-        federation: &Federation,
-        (party, role, signer): (&str, Role, &Signer),
+        (federation, parameters): (&Federation, Option<&Parameters>),
+        (party, signer): (&str, &Signer),
         noisy: &NoisyShare,
     ) -> Result<Self, Refusal> {
-        let spec_digest = spec.digest()?;
-        let context = context(query, round, &spec_digest);
-        let lane = spec.lane(federation)?;
-        let values = spec.within(noisy.values());
-        let sealed = seal::seal(&lane, &context, &values, role);
-        let (ciphertext, shares) = sealed.map_err(|error| Refusal::failed(error.to_string()))?;
+        let sealing = Sealing::of(federation, parameters, (query, round, spec))?;
+        let by = federation.contributor(party).ok_or_else(nobody)?;
+        let made = sealing.seal(by, &spec.within(noisy.values()))?;
+        Self::of((query, round, spec.digest()?), federation, (party, signer), made)
+    }
+
+    /// Signs what was sealed, with its shares in parcels.
+    ///
+    /// # Errors
+    /// [`Refusal`] if a parcel cannot be sealed.
+    pub(super) fn of(
+        (query, round, spec): (Digest, u32, Digest),
+        federation: &Federation,
+        (party, signer): (&str, &Signer),
+        (ciphertext, shares): Made,
+    ) -> Result<Self, Refusal> {
         let parcels = federation.holders.iter().zip(&shares).map(|(holder, share)| {
             let about = about(query, round, party, &holder.name);
             parcel::seal(&holder.parcel_key, &share.to_bytes(), &about)
         });
         let parcels: Vec<Vec<u8>> = parcels.collect::<Result<_, _>>()?;
-        let ciphertext = ciphertext.to_bytes();
         let header = Header {
             query,
             round,
             party: party.to_owned(),
-            spec: spec_digest,
+            spec,
             ciphertext: Digest::sha256(&ciphertext),
             parcels: parcels.iter().map(|parcel| Digest::sha256(parcel)).collect(),
         };
@@ -134,14 +144,7 @@ impl Contribution {
             return wrong("its parcels are others than it signed");
         }
         let key = federation.key_of(party);
-        self.signed.check(&key.ok_or_else(|| Refusal::refused("nobody is called so"))?)
-    }
-
-    /// The ciphertext, read.
-    pub(super) fn read(&self, lane: &seal::Lane) -> Result<Ciphertext, Refusal> {
-        Ciphertext::from_bytes(lane, &self.ciphertext).map_err(|_| {
-            Refusal::refused(format!("{}: its ciphertext is malformed", self.signed.header.party))
-        })
+        self.signed.check(&key.ok_or_else(nobody)?)
     }
 
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>, Refusal> {
@@ -160,6 +163,10 @@ impl Contribution {
         let parcels = parcels.iter().map(|parcel| parcel.to_vec()).collect();
         Ok(Self { signed, ciphertext: ciphertext.to_vec(), parcels })
     }
+}
+
+pub(super) fn nobody() -> Refusal {
+    Refusal::refused("nobody is called so")
 }
 
 /// What a parcel of shares is for.

@@ -11,12 +11,14 @@ use futures::future::join_all;
 use ledger_adapter::digest::Digest;
 use ledger_adapter::keys::Signer;
 use ledger_adapter::ledger::Ledger;
-use seal::{Lane, Share, Sum};
+use seal::Share;
 use tokio::runtime::Handle;
 
-use crate::federation::contribution::{Contribution, SignedHeader, root};
+use crate::federation::contribution::{Contribution, SignedHeader, nobody, root};
 use crate::federation::holder::{COVER, CoverRequest, OPEN, OpenRequest, VOTE, open_request, vote};
-use crate::federation::round::{Opened, Spec, context};
+use crate::federation::parameters::Parameters;
+use crate::federation::round::{Opened, Spec};
+use crate::federation::sealing::{Sealed, Sealing};
 use crate::federation::site::{NEXT, START, opened_message, parties};
 use crate::federation::terms::{Federation, TermsError};
 use crate::federation::transcript::{Opening, Round};
@@ -30,6 +32,8 @@ use crate::noise::{Column, KeepTable, Noise, Scores};
 #[derive(Clone)]
 pub struct Federated {
     pub(super) federation: Federation,
+    /// By which proofs are checked.
+    pub(super) parameters: Option<Parameters>,
     pub(super) digest: Digest,
     pub(super) transport: Arc<dyn Transport>,
     /// The coordinator's key.
@@ -45,12 +49,14 @@ impl fmt::Debug for Federated {
 }
 
 impl Federated {
-    /// A coordinator of this federation, which waits so long for each reply.
+    /// A coordinator of this federation, which waits so long for each reply. Parameters are given
+    /// if the terms ask for proofs.
     ///
     /// # Errors
-    /// [`TermsError`] if the terms do not hold, or name another key for the coordinator.
+    /// [`TermsError`] if the terms do not hold, name another key for the coordinator, or pin other
+    /// parameters.
     pub fn new(
-        federation: Federation,
+        (federation, parameters): (Federation, Option<Parameters>),
         transport: Arc<dyn Transport>,
         signer: Signer,
         patience: Duration,
@@ -59,8 +65,9 @@ impl Federated {
         if federation.coordinator.key != signer.public() {
             return Err(TermsError("they name another key for the coordinator".to_owned()));
         }
+        Parameters::check(parameters.as_ref(), &federation)?;
         let digest = federation.digest()?;
-        Ok(Self { federation, digest, transport, signer, patience })
+        Ok(Self { federation, parameters, digest, transport, signer, patience })
     }
 
     /// The terms.
@@ -71,7 +78,7 @@ impl Federated {
 
 /// The door of the coordinator: each column that goes through is a round of all parties.
 pub(super) struct CoordinatorDoor {
-    federated: Federated,
+    pub(super) federated: Federated,
     ledger: Arc<dyn Ledger>,
     handle: Handle,
     /// Pays as the sites' purses do, so that a plan that costs more than was granted ends here.
@@ -92,6 +99,8 @@ pub(super) struct CoordinatorDoor {
     pub(super) faults: Vec<String>,
     /// Holders whose shares were wrong.
     pub(super) liars: BTreeSet<String>,
+    /// Sites whose contribution was not proved.
+    pub(super) unproven: BTreeSet<String>,
 }
 
 impl CoordinatorDoor {
@@ -116,6 +125,7 @@ impl CoordinatorDoor {
             rounds: Vec::new(),
             faults: Vec::new(),
             liars: BTreeSet::new(),
+            unproven: BTreeSet::new(),
         }
     }
 
@@ -135,7 +145,7 @@ impl CoordinatorDoor {
             self.purse.account(columns)?;
             return Ok(vec![vec![]; columns.len()]);
         }
-        spec.lane(&self.federated.federation).map_err(parties)?;
+        spec.check(&self.federated.federation).map_err(parties)?;
         self.purse.account(columns)?;
         let handle = self.handle.clone();
         let opened = handle.block_on(self.opened(&spec)).map_err(parties)?;
@@ -159,8 +169,9 @@ impl CoordinatorDoor {
         let federation = self.federated.federation.clone();
         let round = u32::try_from(self.rounds.len()).unwrap_or(u32::MAX);
         let digest = spec.digest()?;
-        let lane = spec.lane(&federation)?;
-        let (mut set, ciphertexts) = self.contributions(spec, &digest, round, &lane).await?;
+        let parameters = self.federated.parameters.as_ref();
+        let sealing = Sealing::of(&federation, parameters, (self.query, round, spec))?;
+        let (mut set, sealed) = self.contributions(spec, &digest, round, &sealing).await?;
         let sites = set.iter().filter(|made| federation.site(&made.signed.header.party).is_some());
         let sites = u32::try_from(sites.count()).unwrap_or(u32::MAX);
         let covers = u32::try_from(set.len()).unwrap_or(u32::MAX) - sites;
@@ -181,10 +192,7 @@ impl CoordinatorDoor {
         committed.map_err(|error| Refusal::failed(format!("the set is not recorded: {error}")))?;
         let votes = self.votes(&headers, round, &root).await?;
         let shares = self.shares(&headers, &set, (round, votes)).await;
-        let sum = Sum::of(&lane, ciphertexts.iter()).map_err(failed)?;
-        let context = context(query, round, &digest);
-        let opened = seal::open(&lane, &context, &sum, sites, covers, &shares);
-        let opened = opened.map_err(|error| {
+        let opened = sealing.open(sealed, (sites, covers), &shares).map_err(|error| {
             let faults = self.faults.join("; ");
             Refusal::failed(format!("the sum does not open: {error}; {faults}"))
         })?;
@@ -205,8 +213,8 @@ impl CoordinatorDoor {
         spec: &Spec,
         digest: &Digest,
         round: u32,
-        lane: &Lane,
-    ) -> Result<(Vec<Contribution>, Vec<seal::Ciphertext>), Refusal> {
+        sealing: &Sealing,
+    ) -> Result<(Vec<Contribution>, Vec<Sealed>), Refusal> {
         let (query, federation) = (self.query, &self.federated.federation);
         let cover = CoverRequest { query, round, spec: spec.clone() };
         let cover = serde_json::to_vec(&cover);
@@ -228,8 +236,13 @@ impl CoordinatorDoor {
             let read = reply.and_then(|bytes| {
                 let made = Contribution::from_bytes(&bytes)?;
                 made.check((query, round, digest), &party, federation)?;
-                let ciphertext = made.read(lane)?;
-                Ok((made, ciphertext))
+                let by = federation.contributor(&party).ok_or_else(nobody)?;
+                let sealed = sealing.read(by, &made.ciphertext).inspect_err(|_| {
+                    if sealing.is_proof_of(by) {
+                        self.unproven.insert(party.clone());
+                    }
+                })?;
+                Ok((made, sealed))
             });
             match read {
                 Ok(read) => made.push(read),
@@ -337,8 +350,4 @@ impl Door for CoordinatorDoor {
     fn law(&self, noise: Noise) -> Result<Noise, NoiseError> {
         of_all(noise, self.federated.federation.honest(), self.parties)
     }
-}
-
-fn failed(error: impl fmt::Display) -> Refusal {
-    Refusal::failed(error.to_string())
 }

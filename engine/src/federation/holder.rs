@@ -17,10 +17,10 @@ use ledger_adapter::entry::ROUNDS_MAX;
 use ledger_adapter::keys::Signer;
 use ledger_adapter::ledger::Ledger;
 use ledger_adapter::once::{Once, Stored};
-use seal::{Role, Share};
+use seal::Share;
 use serde::{Deserialize, Serialize};
 
-use crate::federation::contribution::{Contribution, SignedHeader, about, root};
+use crate::federation::contribution::{Contribution, SignedHeader, about, nobody, root};
 use crate::federation::frame::{pack, unpack};
 use crate::federation::parcel::ParcelKey;
 use crate::federation::round::Spec;
@@ -120,11 +120,11 @@ impl HolderNode {
             };
         }
         // What cannot be sealed is refused before noise is drawn for it.
-        spec.lane(&self.federation)?;
+        spec.check(&self.federation)?;
         let noisy = cover(spec.zeros()?, self.federation.honest())
             .map_err(|error| Refusal::refused(error.to_string()))?;
-        let by = (self.name.as_str(), Role::Holder, &self.signer);
-        let made = Contribution::seal((query, round, &spec), &self.federation, by, &noisy)?;
+        let (by, terms) = ((self.name.as_str(), &self.signer), (&self.federation, None));
+        let made = Contribution::seal((query, round, &spec), terms, by, &noisy)?;
         match self.kept.keep(&name, &made.to_bytes()?).map_err(unread)? {
             Stored::Now(bytes) | Stored::Before(bytes) => Ok(bytes),
         }
@@ -222,7 +222,7 @@ impl HolderNode {
                 return refused(format!("{party} has not a parcel for each holder"));
             }
             let key = self.federation.key_of(party);
-            signed.check(&key.ok_or_else(|| Refusal::refused("nobody is called so"))?)?;
+            signed.check(&key.ok_or_else(nobody)?)?;
             if self.federation.site(party).is_some() {
                 sites += 1;
             } else {

@@ -14,7 +14,8 @@
 //!
 //! Nobody is trusted with more than their part: a site checks the plan and its charge itself, and
 //! reads once per query; a holder opens one set per round, ever; the coordinator adds up what it
-//! cannot read. Which of them may lie or be lost is in [`terms`].
+//! cannot read. Which of them may lie or be lost is in [`terms`]. Where these ask for proofs, a
+//! site also proves that its noisy totals are in range: a lie is then bounded, though not found.
 //!
 //! It does not know how messages travel: see [`transport`].
 
@@ -23,9 +24,11 @@ mod contribution;
 mod coordinator;
 mod frame;
 mod holder;
+mod parameters;
 mod parcel;
 mod plan;
 mod round;
+mod sealing;
 mod site;
 pub mod terms;
 pub mod transcript;
@@ -33,6 +36,7 @@ pub mod transport;
 
 pub use coordinator::Federated;
 pub use holder::HolderNode;
+pub use parameters::Parameters;
 pub use parcel::ParcelKey;
 pub use site::{Engines, SiteNode, SitePolicy};
 

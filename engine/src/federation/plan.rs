@@ -211,35 +211,58 @@ fn check_widths(
 ) -> Result<(), Error> {
     let too_wide = |label: &str, error: NoiseError| match error {
         NoiseError::Overflow { .. } => {
-            let reason = format!("{label}: totals of a site may be too large to be added up");
-            let hint = "bound the values more tightly, for instance with LEAST(x, 1000)";
+            let (what, hint) = match federation.proofs {
+                None => ("to be added up", NARROWER),
+                Some(_) => ("for proofs, which are about 32 bits", NARROWER_OR_FEWER),
+            };
+            let reason = format!("{label}: totals of a site may be too large {what}");
             Error::from(Rejection::new(Code::Unbounded, reason).hint(hint))
         }
         other => other.into(),
     };
-    for (drawing, share) in drawings(boundary).iter().zip(&price.quantiles) {
-        let Some(tree) = &drawing.tree else { continue };
-        let (sensitivity, noise) = drawing.tree_noise(tree, boundary.groups_max(), *share)?;
-        let counts = Column::within(vec![], sensitivity, None, noise);
-        width(&counts, federation).map_err(|error| too_wide(&drawing.label(), error))?;
+    for (label, column) in columns(boundary, price)? {
+        width(&column, federation).map_err(|error| too_wide(&label, error))?;
     }
+    Ok(())
+}
+
+/// All that may be added up for a boundary, without values, and what it is called.
+fn columns(
+    boundary: &Boundary,
+    price: &BoundaryPrice,
+) -> Result<Vec<(String, Column)>, NoiseError> {
+    let mut all = Vec::new();
     let margins = residual::marginal_plan(boundary);
     for (i, column) in boundary.columns.iter().enumerate() {
         let Some(slot) = boundary.slots(i).last() else { continue };
         let plain = |noise: Noise, residual: Option<Residual>| {
             let within = Column::within(vec![], slot.sensitivity, slot.groups, noise);
-            Column { residual, ..within }
+            (column.label.clone(), Column { residual, ..within })
         };
-        let columns = match &margins {
-            None => vec![plain(price.noise(slot)?, None)],
-            Some(plan) => residual::scales(boundary, plan, slot, price.columns[i])?
-                .into_iter()
-                .map(|(noise, shape)| plain(noise, Some(Residual { shape })))
-                .collect(),
-        };
-        for column_of in &columns {
-            width(column_of, federation).map_err(|error| too_wide(&column.label, error))?;
+        match &margins {
+            None => all.push(plain(price.noise(slot)?, None)),
+            Some(plan) => all.extend(
+                residual::scales(boundary, plan, slot, price.columns[i])?
+                    .into_iter()
+                    .map(|(noise, shape)| plain(noise, Some(Residual { shape }))),
+            ),
         }
     }
-    Ok(())
+    for choice in 0..price.choices.len() {
+        let noise = price.profile_noise(choice)?;
+        let profile = Column::within(vec![], price.profile_reach(), Some(1), noise);
+        all.push(("choice of a bound".to_owned(), profile));
+    }
+    for (drawing, share) in drawings(boundary).iter().zip(&price.quantiles) {
+        if let Some(tree) = &drawing.tree {
+            let (reach, noise) = drawing.tree_noise(tree, boundary.groups_max(), *share)?;
+            all.push((drawing.label(), Column::within(vec![], reach, None, noise)));
+        }
+    }
+    Ok(all)
 }
+
+const NARROWER: &str = "bound the values more tightly, for instance with LEAST(x, 1000)";
+
+const NARROWER_OR_FEWER: &str = "bound the values more tightly, for instance with LEAST(x, 1000); \
+                                 or agree on terms with fewer persons_per_site";

@@ -2,10 +2,11 @@
 
 use ledger_adapter::canonical;
 use ledger_adapter::digest::Digest;
+use seal::proof::ProvenLane;
 use seal::{Context, Lane};
 use serde::{Deserialize, Serialize};
 
-use crate::federation::terms::{Federation, TermsError};
+use crate::federation::terms::{Federation, Proofs, TermsError};
 use crate::federation::transport::Refusal;
 use crate::noise::error::NoiseError;
 use crate::noise::share::per_party;
@@ -125,6 +126,36 @@ impl Spec {
             .map_err(|error| Refusal::refused(error.to_string()))
     }
 
+    /// How they are made where they carry proofs: a proof is about 2³² values, from the least on.
+    ///
+    /// # Errors
+    /// As [`Spec::lane`], and [`Refusal`] if so many values are not all of those that may come.
+    pub(super) fn proven_lane(
+        &self,
+        federation: &Federation,
+        proofs: &Proofs,
+    ) -> Result<ProvenLane, Refusal> {
+        let cells = self.cells().filter(|cells| *cells > 0);
+        let cells = cells.ok_or_else(|| Refusal::refused("a round has no cells, or too many"))?;
+        if self.bits > PROVEN_BITS_MAX {
+            return Err(Refusal::refused("a round is too wide for proofs"));
+        }
+        proofs
+            .lane(federation, cells, -(1 << self.bits))
+            .map_err(|error| Refusal::refused(error.to_string()))
+    }
+
+    /// Sees that it can be sealed under the terms.
+    ///
+    /// # Errors
+    /// As [`Spec::lane`] or [`Spec::proven_lane`].
+    pub(super) fn check(&self, federation: &Federation) -> Result<(), Refusal> {
+        match &federation.proofs {
+            None => self.lane(federation).map(|_| ()),
+            Some(proofs) => self.proven_lane(federation, proofs).map(|_| ()),
+        }
+    }
+
     /// Cuts values off at the ends of the range.
     pub(super) fn within(&self, values: &[i128]) -> Vec<i128> {
         let most = (1i128 << self.bits) - 1;
@@ -188,13 +219,17 @@ pub(super) fn width(column: &Column, federation: &Federation) -> Result<u32, Noi
     let drawn = (scale + 1) * DEVIATIONS;
     let most = records.saturating_add(drawn).saturating_mul(spread);
     let bits = u128::BITS - most.leading_zeros();
-    if bits > BITS_MAX { Err(overflow) } else { Ok(bits.max(1)) }
+    let widest = if federation.proofs.is_some() { PROVEN_BITS_MAX } else { BITS_MAX };
+    if bits > widest { Err(overflow) } else { Ok(bits.max(1)) }
 }
 
 const DEVIATIONS: u128 = 64;
 
 /// Widest contribution that is sealed.
 const BITS_MAX: u32 = 62;
+
+/// Widest one that is proved to be in range: with its sign, 2³² values.
+const PROVEN_BITS_MAX: u32 = 31;
 
 /// Most values of one round: they, and their ciphertexts, fit into a message.
 pub(super) const CELLS_MAX: usize = 2_000_000;

@@ -19,7 +19,6 @@ use ledger_adapter::digest::Digest;
 use ledger_adapter::error::LedgerError;
 use ledger_adapter::keys::Signer;
 use ledger_adapter::part::Claims;
-use seal::Role;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::sync::mpsc;
 
@@ -27,6 +26,7 @@ use crate::aggregate::{self, ExactAggregates};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::federation::contribution::Contribution;
+use crate::federation::parameters::Parameters;
 use crate::federation::plan::{self, Order, plan_digest};
 use crate::federation::round::{Opened, Spec};
 use crate::federation::terms::{Federation, TermsError};
@@ -70,6 +70,8 @@ pub struct SiteNode {
 /// What every round of a site needs.
 struct Shared {
     federation: Federation,
+    /// By which this site proves what it contributes.
+    parameters: Option<Parameters>,
     digest: Digest,
     name: String,
     signer: Signer,
@@ -100,13 +102,13 @@ struct Program {
 
 impl SiteNode {
     /// The site `name`, which opens an engine for every query. Which queries it took
-    /// part in is in `claims`.
+    /// part in is in `claims`. Parameters are given if the terms ask for proofs.
     ///
     /// # Errors
-    /// [`TermsError`] if the terms have no such site with this key.
+    /// [`TermsError`] if the terms have no such site with this key, or pin other parameters.
     pub fn new(
         engines: Engines,
-        federation: Federation,
+        (federation, parameters): (Federation, Option<Parameters>),
         (name, signer): (&str, Signer),
         policy: SitePolicy,
         claims: Claims,
@@ -115,8 +117,9 @@ impl SiteNode {
         if federation.site(name).is_none_or(|site| site.key != signer.public()) {
             return Err(TermsError(format!("they have no site {name} with this key")));
         }
+        Parameters::check(parameters.as_ref(), &federation)?;
         let digest = federation.digest()?;
-        let shared = Shared { federation, digest, name: name.to_owned(), signer };
+        let shared = Shared { federation, parameters, digest, name: name.to_owned(), signer };
         let sessions = Mutex::new(HashMap::new());
         let shared = Arc::new(shared);
         Ok(Self { engines, shared, policy, claims, sessions })
@@ -379,7 +382,7 @@ impl SiteDoor {
 
 impl Door for SiteDoor {
     fn add(&mut self, columns: Vec<Column>) -> Result<Vec<Vec<i128>>, NoiseError> {
-        let Shared { federation, name, signer, .. } = self.shared.as_ref();
+        let Shared { federation, parameters, name, signer, .. } = self.shared.as_ref();
         let spec = Spec::of(&columns, federation, self.last.as_ref())?;
         if spec.cells() == Some(0) {
             // Nothing is shown, so there is nothing to add up.
@@ -387,10 +390,10 @@ impl Door for SiteDoor {
             return Ok(vec![vec![]; columns.len()]);
         }
         // What cannot be sealed is refused before noise is drawn for it.
-        spec.lane(federation).map_err(parties)?;
+        spec.check(federation).map_err(parties)?;
         let noisy = self.purse.share(columns, federation.honest())?;
-        let by = (name.as_str(), Role::Site, signer);
-        let made = Contribution::seal((self.query, self.round, &spec), federation, by, &noisy);
+        let (by, terms) = ((name.as_str(), signer), (federation, parameters.as_ref()));
+        let made = Contribution::seal((self.query, self.round, &spec), terms, by, &noisy);
         let bytes = made.and_then(|made| made.to_bytes()).map_err(parties)?;
         self.outbox.blocking_send(Ok(bytes)).map_err(|_| self.over())?;
         self.round += 1;

@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use ledger_adapter::canonical;
 use ledger_adapter::digest::Digest;
 use ledger_adapter::keys::PublicKey;
+use seal::proof::{Pin, ProofError, ProvenLane};
 use serde::{Deserialize, Serialize};
 
 use crate::federation::parcel;
@@ -36,6 +37,9 @@ pub struct Federation {
     pub sites_per_person: u32,
     /// Most persons of one site; totals of more are cut off at what so many could add up to.
     pub persons_per_site: u64,
+    /// Whether sites prove that what they contribute is in range, and under which parameters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proofs: Option<Proofs>,
     /// Who plans and asks.
     pub coordinator: Party,
     /// Whose records are asked about.
@@ -55,6 +59,45 @@ pub struct Party {
     pub url: String,
     /// The key that signs what it says.
     pub key: PublicKey,
+}
+
+/// The parameters of proofs, pinned.
+///
+/// # Privacy
+/// A proof keeps what a lying site adds to one total within a range of 2³² values, or a little
+/// beyond; it does not make the value true, and shows nothing of it. Whoever drew the parameters
+/// can forge proofs of their own, and learns nothing of others.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proofs {
+    /// SHA-256 of the file of parameters.
+    pub crs: Digest,
+    /// How many totals one proof is about.
+    pub counters: u32,
+}
+
+impl Proofs {
+    /// What a round of so many totals, each of them at least `lower`, looks like.
+    pub(crate) fn lane(
+        &self,
+        federation: &Federation,
+        cells: usize,
+        lower: i64,
+    ) -> Result<ProvenLane, ProofError> {
+        let counters = usize::try_from(self.counters).map_err(|_| ProofError::Counters)?;
+        let pin = Pin { counters, digest: *self.crs.as_bytes() };
+        let parties = (count(&federation.sites), count(&federation.holders), federation.threshold);
+        ProvenLane::under(pin, parties, cells, lower)
+    }
+}
+
+/// Who contributes to a round, by their part in it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Contributor<'a> {
+    /// The site of this name.
+    Site(&'a str),
+    /// The holder of this number, from 1.
+    Holder(u32),
 }
 
 /// One holder of shares.
@@ -131,7 +174,19 @@ impl Federation {
             parcel::public_key(&holder.parcel_key)
                 .map_err(|_| TermsError(format!("the parcel key of {name} is none")))?;
         }
+        if let Some(proofs) = &self.proofs {
+            let lane = proofs.lane(self, 1, 0);
+            lane.map_err(|error| TermsError(format!("proofs: {error}")))?;
+        }
         Ok(())
+    }
+
+    /// The parameters under which sites prove what they contribute, for who insists on proofs.
+    ///
+    /// # Errors
+    /// [`TermsError`] if the terms ask for none.
+    pub fn proofs_required(&self) -> Result<Proofs, TermsError> {
+        self.proofs.ok_or_else(|| TermsError("they ask for no proofs".to_owned()))
     }
 
     /// Digest of all terms.
@@ -174,11 +229,21 @@ impl Federation {
         site.or_else(|| self.holder(name).map(|(_, holder)| holder.key))
     }
 
+    /// The part of a site or holder in a round.
+    pub(crate) fn contributor<'a>(&self, name: &'a str) -> Option<Contributor<'a>> {
+        let site = self.site(name).map(|_| Contributor::Site(name));
+        site.or_else(|| self.holder(name).map(|(number, _)| Contributor::Holder(number)))
+    }
+
     fn names(&self) -> Vec<&String> {
         let sites = self.sites.iter().map(|site| &site.name);
         let holders = self.holders.iter().map(|holder| &holder.name);
         std::iter::once(&self.coordinator.name).chain(sites).chain(holders).collect()
     }
+}
+
+fn count<T>(parties: &[T]) -> u32 {
+    u32::try_from(parties.len()).unwrap_or(u32::MAX)
 }
 
 fn is_name(name: &str) -> bool {

@@ -11,12 +11,13 @@ use ledger_adapter::error::LedgerError;
 use ledger_adapter::manifest::Manifest;
 use ledger_adapter::receipt::Receipt;
 use ledger_adapter::statement::{EXTRACT_TYPE, RELEASE_TYPE, ReleasePredicate, Statement};
-use seal::{Ciphertext, Sum};
 use serde::{Deserialize, Serialize};
 
-use crate::federation::contribution::{SignedHeader, root};
-use crate::federation::round::{Spec, context};
-use crate::federation::terms::Federation;
+use crate::federation::contribution::{SignedHeader, nobody, root};
+use crate::federation::parameters::Parameters;
+use crate::federation::round::Spec;
+use crate::federation::sealing::Sealing;
+use crate::federation::terms::{Contributor, Federation};
 use crate::federation::transport::Refusal;
 
 /// All rounds of one query.
@@ -67,14 +68,16 @@ impl Round {
         &self,
         (query, number): (Digest, u32),
         federation: &Federation,
+        parameters: Option<&Parameters>,
     ) -> Result<(Digest, Vec<i128>), Refusal> {
-        let wrong = |what: &str| Err(Refusal::refused(format!("round {number}: {what}")));
+        let refused = |why: String| Refusal::refused(format!("round {number}: {why}"));
+        let wrong = |what: &str| Err(refused(what.to_owned()));
         let digest = self.spec.digest()?;
         let terms = federation.digest().map_err(|error| Refusal::refused(error.to_string()))?;
         if self.spec.federation() != terms {
             return wrong("it was added up under other terms");
         }
-        let lane = self.spec.lane(federation)?;
+        let sealing = Sealing::of(federation, parameters, (query, number, &self.spec))?;
         if self.set.len() != self.ciphertexts.len() {
             return wrong("there is not a ciphertext for each contribution");
         }
@@ -89,28 +92,25 @@ impl Round {
             if Digest::sha256(&bytes) != header.ciphertext {
                 return wrong("a ciphertext is another than was signed");
             }
-            let key = federation.key_of(&header.party);
-            signed.check(&key.ok_or_else(|| Refusal::refused("nobody is called so"))?)?;
-            let of_site = federation.site(&header.party).is_some();
-            if of_site {
-                sites += 1
-            } else {
-                covers += 1
+            let party = &header.party;
+            let key = federation.key_of(party);
+            signed.check(&key.ok_or_else(nobody)?)?;
+            let by = federation.contributor(party).ok_or_else(nobody)?;
+            match by {
+                Contributor::Site(_) => sites += 1,
+                Contributor::Holder(_) => covers += 1,
             }
-            let bytes = Ciphertext::from_bytes(&lane, &bytes);
-            read.push(bytes.map_err(|error| Refusal::refused(error.to_string()))?);
+            let sealed = sealing.read(by, &bytes);
+            read.push(sealed.map_err(|why| refused(format!("{party}: {why}")))?);
         }
         if sites < federation.sites_min || covers < federation.covers_min {
             return wrong("fewer took part than the terms ask for");
         }
-        let refused = |error: String| Refusal::refused(format!("round {number}: {error}"));
-        let sum = Sum::of(&lane, read.iter()).map_err(|error| refused(error.to_string()))?;
         let opening = STANDARD.decode(&self.opening.0).unwrap_or_default();
         let opening = seal::Opening::from_bytes(&opening);
         let opening = opening.map_err(|error| refused(error.to_string()))?;
-        let context = context(query, number, &digest);
-        let totals = opening.verify(&lane, &context, &sum, sites, covers);
-        Ok((root(&self.set)?, totals.map_err(|error| refused(error.to_string()))?))
+        let totals = sealing.verify(read, (sites, covers), &opening);
+        Ok((root(&self.set)?, totals.map_err(|error| refused(error.reason))?))
     }
 }
 
@@ -152,11 +152,15 @@ impl Transcript {
 
     /// Checks that it is the transcript of a receipt: that the receipt's release names it, and that
     /// each set is the one that the ledger held before it was opened. The receipt itself is to be
-    /// verified first. Gives the number of rounds.
+    /// verified first. Parameters are given if its terms ask for proofs. Gives the number of rounds.
     ///
     /// # Errors
     /// [`Refusal`] with the first thing that is wrong.
-    pub fn check_receipt(&self, receipt: &Receipt) -> Result<usize, Refusal> {
+    pub fn check_receipt(
+        &self,
+        receipt: &Receipt,
+        parameters: Option<&Parameters>,
+    ) -> Result<usize, Refusal> {
         let refused = |what: &str| Refusal::refused(what.to_owned());
         let other = |error: LedgerError| Refusal::refused(error.to_string());
         if receipt.intent.query != self.query {
@@ -169,7 +173,7 @@ impl Transcript {
             return Err(refused("the receipt names another transcript"));
         }
         self.check_sites(receipt)?;
-        let rounds = self.check()?;
+        let rounds = self.check(parameters)?;
         let entries = receipt.log.verify(None).map_err(other)?;
         for (number, (root, _)) in (0u32..).zip(&rounds) {
             let is_it = |(_, entry): &(u64, Entry)| {
@@ -213,14 +217,24 @@ impl Transcript {
         Ok(())
     }
 
-    /// Checks every signature, digest and opening. Gives the root of each round's set, which the
-    /// ledger must hold, and the totals that it came to.
+    /// The terms under which it was made, by its own word.
+    pub const fn federation(&self) -> &Federation {
+        &self.federation
+    }
+
+    /// Checks every signature, digest, proof and opening. Gives the root of each round's set, which
+    /// the ledger must hold, and the totals that it came to.
     ///
     /// # Errors
     /// [`Refusal`] with the first thing that is wrong.
-    pub fn check(&self) -> Result<Vec<(Digest, Vec<i128>)>, Refusal> {
-        self.federation.check().map_err(|error| Refusal::refused(error.to_string()))?;
+    pub fn check(
+        &self,
+        parameters: Option<&Parameters>,
+    ) -> Result<Vec<(Digest, Vec<i128>)>, Refusal> {
+        let terms = &self.federation;
+        let checked = terms.check().and_then(|()| Parameters::check(parameters, terms));
+        checked.map_err(|error| Refusal::refused(error.to_string()))?;
         let rounds = (0u32..).zip(&self.rounds);
-        rounds.map(|(number, round)| round.check((self.query, number), &self.federation)).collect()
+        rounds.map(|(number, round)| round.check((self.query, number), terms, parameters)).collect()
     }
 }

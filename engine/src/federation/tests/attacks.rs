@@ -19,13 +19,13 @@ use crate::federation::tests::sites;
 use crate::federation::transcript::Transcript;
 use crate::federation::transport::{Node, Refusal};
 
-const COUNT: &str = "SELECT sex, COUNT(*) AS n FROM person GROUP BY sex ORDER BY sex";
+pub(super) const COUNT: &str = "SELECT sex, COUNT(*) AS n FROM person GROUP BY sex ORDER BY sex";
 
 /// Two rounds: a norm is chosen first.
 const TWO_ROUNDS: &str = "SELECT SUM(cost) AS s FROM visit";
 
 /// The counts of all persons at these sites, at an epsilon where noise is nothing.
-fn expected(trio: &Trio, at: &[usize]) -> Vec<(String, i64)> {
+pub(super) fn expected(trio: &Trio, at: &[usize]) -> Vec<(String, i64)> {
     let all = crate::tests::admitted::persons();
     let of = all.iter().filter(|p| at.contains(&(usize::try_from(p.id).unwrap() % 3)));
     let count = |sex: &str| {
@@ -38,7 +38,7 @@ fn expected(trio: &Trio, at: &[usize]) -> Vec<(String, i64)> {
 
 fn counts(trio: &Trio) -> Result<Vec<(String, i64)>, Error> {
     let (answer, transcript) = trio.ask(COUNT, 10_000.0)?;
-    transcript.check().unwrap();
+    transcript.check(None).unwrap();
     let mut rows: Vec<(String, i64)> = (0..answer.len())
         .map(|row| (answer.text(row, 0), answer.text(row, 1).parse().unwrap()))
         .collect();
@@ -425,7 +425,7 @@ fn a_transcript_is_checked_to_the_last_byte() {
     let (answer, transcript) = trio.ask(COUNT, 1.0).unwrap();
     let bytes = transcript.to_bytes();
     let read = Transcript::from_bytes(&bytes).unwrap();
-    let rounds = read.check().unwrap();
+    let rounds = read.check(None).unwrap();
     let query = answer.receipt.as_ref().unwrap().intent.query;
     for (round, (root, _)) in (0u32..).zip(&rounds) {
         let on_ledger = Ledger::committed(trio.central.ledger.as_ref(), query, round).unwrap();
@@ -438,16 +438,16 @@ fn a_transcript_is_checked_to_the_last_byte() {
     let said = format!("SHA-256 {}", transcript.digest());
     assert!(answer.notes.iter().any(|note| note.contains(&said)));
     let receipt = answer.receipt.as_ref().unwrap();
-    assert_eq!(transcript.check_receipt(receipt).unwrap(), rounds.len());
+    assert_eq!(transcript.check_receipt(receipt, None).unwrap(), rounds.len());
     let (_, other) = trio.ask(COUNT, 1.0).unwrap();
-    assert!(other.check_receipt(receipt).is_err());
+    assert!(other.check_receipt(receipt, None).is_err());
     let step = bytes.len() / 150;
     for at in (0..bytes.len()).step_by(step) {
         let mut changed = bytes.clone();
         changed[at] ^= 1;
         let refused = match Transcript::from_bytes(&changed) {
             Err(_) => true,
-            Ok(read) => read.check().is_err() || read.digest() != transcript.digest(),
+            Ok(read) => read.check(None).is_err() || read.digest() != transcript.digest(),
         };
         assert!(refused, "{at}");
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,7 +26,7 @@ use crate::federation::site::SitePolicy;
 use crate::federation::terms::{Federation, Holder, Party};
 use crate::federation::transcript::Transcript;
 use crate::federation::transport::{Node, Refusal, Transport};
-use crate::federation::{Federated, HolderNode, ParcelKey, SiteNode};
+use crate::federation::{Federated, HolderNode, Parameters, ParcelKey, SiteNode};
 use crate::privacy::relation::ContributionBounds;
 use crate::scan::extract::VerifiedExtract;
 use crate::sql::dialect::Dialect;
@@ -47,6 +47,8 @@ pub(crate) enum Fate {
     Replied(fn(&mut Vec<u8>)),
     /// The request arrives; the reply is lost.
     Unheard,
+    /// The request does not arrive; somebody else replies this.
+    Forged(Vec<u8>),
 }
 
 /// The wire.
@@ -80,6 +82,7 @@ impl Transport for Wire {
         let (body, change) = match fate {
             Fate::Arrives => (body, None),
             Fate::Lost => return Err(lost()),
+            Fate::Forged(reply) => return Ok(reply),
             Fate::Sent(other) => (other, None),
             Fate::Replied(change) => (body, Some(change)),
             Fate::Unheard => {
@@ -155,6 +158,7 @@ pub(crate) fn terms(sites: usize) -> Federation {
         covers_min: 4,
         sites_per_person: 1,
         persons_per_site: 1 << 20,
+        proofs: None,
         coordinator,
         sites: (0..sites).map(site).collect(),
         holders: (0..HOLDERS).map(holder).collect(),
@@ -206,7 +210,8 @@ impl Trio {
         let query = Query { text: sql.to_owned(), epsilon, delta: 1e-6, bounds };
         let wire = Arc::clone(&self.wire) as Arc<dyn Transport>;
         let patience = Duration::from_secs(60);
-        let federated = Federated::new(self.federation.clone(), wire, signer(9), patience).unwrap();
+        let terms = (self.federation.clone(), parameters_for(&self.federation));
+        let federated = Federated::new(terms, wire, signer(9), patience).unwrap();
         self.runtime.block_on(self.engine.answer_federated(&query, &federated))
     }
 
@@ -298,7 +303,23 @@ pub(crate) fn site(
     let own = (format!("site-{s}"), signer(u8::try_from(s).unwrap() + 1));
     let claims = Claims::at(&directory.join(&own.0)).unwrap();
     let own = (own.0.as_str(), own.1);
-    SiteNode::new(engines, federation.clone(), own, policy, claims).unwrap()
+    let terms = (federation.clone(), parameters_for(federation));
+    SiteNode::new(engines, terms, own, policy, claims).unwrap()
+}
+
+/// Parameters for proofs of up to four totals, drawn once for all tests.
+pub(crate) fn parameters() -> &'static Parameters {
+    static DRAWN: OnceLock<Parameters> = OnceLock::new();
+    DRAWN.get_or_init(|| Parameters::generate(4).unwrap())
+}
+
+/// The same terms, with proofs.
+pub(crate) fn proven(federation: Federation) -> Federation {
+    Federation { proofs: Some(parameters().proofs()), ..federation }
+}
+
+fn parameters_for(federation: &Federation) -> Option<Parameters> {
+    federation.proofs.map(|_| parameters().clone())
 }
 
 fn holder(federation: &Federation, central: &World, h: usize, directory: &Path) -> HolderNode {
