@@ -152,7 +152,8 @@ impl Transcript {
 
     /// Checks that it is the transcript of a receipt: that the receipt's release names it, and that
     /// each set is the one that the ledger held before it was opened. The receipt itself is to be
-    /// verified first. Parameters are given if its terms ask for proofs. Gives the number of rounds.
+    /// verified first. Parameters are given if its terms ask for proofs. Gives the number of
+    /// rounds.
     ///
     /// # Errors
     /// [`Refusal`] with the first thing that is wrong.
