@@ -80,7 +80,7 @@ impl ProvenSum {
 
     /// The totals, if this is the opening of the sum; everyone can tell.
     ///
-    /// The totals of honest sites are exact. See [`crate::Crs::shift_max`] for others.
+    /// The totals of honest sites are exact. See [`crate::proof::Crs::shift_max`] for others.
     ///
     /// # Errors
     /// [`OpenError::Lane`], [`OpenError::Opening`].
