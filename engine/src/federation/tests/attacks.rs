@@ -25,14 +25,13 @@ pub(super) const COUNT: &str = "SELECT sex, COUNT(*) AS n FROM person GROUP BY s
 const TWO_ROUNDS: &str = "SELECT SUM(cost) AS s FROM visit";
 
 /// The counts of all persons at these sites, at an epsilon where noise is nothing.
-pub(super) fn expected(trio: &Trio, at: &[usize]) -> Vec<(String, i64)> {
+pub(super) fn expected(at: &[usize]) -> Vec<(String, i64)> {
     let all = crate::tests::admitted::persons();
     let of = all.iter().filter(|p| at.contains(&(usize::try_from(p.id).unwrap() % 3)));
     let count = |sex: &str| {
         let own = of.clone().filter(|p| p.sex == Some(sex)).count();
         i64::try_from(own).unwrap()
     };
-    let _ = trio;
     vec![(String::new(), 0), ("F".to_owned(), count("F")), ("M".to_owned(), count("M"))]
 }
 
@@ -53,7 +52,7 @@ fn is_failed<T>(result: Result<T, Error>) -> bool {
 #[test]
 fn a_lost_site_is_left_out_and_named_and_too_few_end_the_query() {
     let trio = Trio::new(&sites(3));
-    assert_eq!(counts(&trio).unwrap(), expected(&trio, &[0, 1, 2]));
+    assert_eq!(counts(&trio).unwrap(), expected(&[0, 1, 2]));
     trio.wire.with(|party, action, _, _| match (party, action) {
         ("site-1", START) => Fate::Lost,
         _ => Fate::Arrives,
@@ -61,7 +60,7 @@ fn a_lost_site_is_left_out_and_named_and_too_few_end_the_query() {
     let (answer, _) = trio.ask(COUNT, 10_000.0).unwrap();
     let said = answer.notes.join("\n");
     assert!(said.contains("they were lost: site-1"), "{said}");
-    assert_eq!(counts(&trio).unwrap(), expected(&trio, &[0, 2]));
+    assert_eq!(counts(&trio).unwrap(), expected(&[0, 2]));
     trio.wire.with(|party, _, _, _| match party {
         "site-1" | "site-2" => Fate::Lost,
         _ => Fate::Arrives,
@@ -76,7 +75,7 @@ fn a_site_whose_reply_is_lost_is_left_out_and_its_records_with_it() {
         ("site-0", START) => Fate::Unheard,
         _ => Fate::Arrives,
     });
-    assert_eq!(counts(&trio).unwrap(), expected(&trio, &[1, 2]));
+    assert_eq!(counts(&trio).unwrap(), expected(&[1, 2]));
 }
 
 #[test]
@@ -95,15 +94,7 @@ fn a_site_that_is_lost_after_a_choice_is_left_out_and_one_lost_after_an_answer_e
         ("site-2", NEXT, 1..) => Fate::Lost,
         _ => Fate::Arrives,
     });
-    let rounds_of = |trio: &Trio| {
-        let carried = trio.wire.carried.lock().unwrap();
-        carried.iter().filter(|(party, action, _)| party == "site-0" && action == NEXT).count()
-    };
-    let before = rounds_of(&trio);
-    let answered = trio.ask(two, 10_000.0);
-    // It fails if the site is lost between the two; with fewer rounds than that it is not lost.
-    let rounds = (rounds_of(&trio) - before) / 2;
-    assert!(rounds < 2 || is_failed(answered));
+    assert!(is_failed(trio.ask(two, 10_000.0)));
 }
 
 #[test]
@@ -113,7 +104,7 @@ fn holders_may_be_lost_down_to_the_threshold_and_no_further() {
         ("holder-0" | "holder-4", OPEN) => Fate::Lost,
         _ => Fate::Arrives,
     });
-    assert_eq!(counts(&trio).unwrap(), expected(&trio, &[0, 1, 2]));
+    assert_eq!(counts(&trio).unwrap(), expected(&[0, 1, 2]));
     trio.wire.with(|party, action, _, _| match (party, action) {
         ("holder-0" | "holder-2" | "holder-4", OPEN) => Fate::Lost,
         _ => Fate::Arrives,
@@ -124,7 +115,7 @@ fn holders_may_be_lost_down_to_the_threshold_and_no_further() {
         ("holder-3", COVER) => Fate::Lost,
         _ => Fate::Arrives,
     });
-    assert_eq!(counts(&trio).unwrap(), expected(&trio, &[0, 1, 2]));
+    assert_eq!(counts(&trio).unwrap(), expected(&[0, 1, 2]));
     trio.wire.with(|party, action, _, _| match (party, action) {
         ("holder-3" | "holder-1", COVER) => Fate::Lost,
         _ => Fate::Arrives,
@@ -142,7 +133,7 @@ fn a_holder_that_gives_a_wrong_share_is_named_and_changes_nothing() {
     let (answer, _) = trio.ask(COUNT, 10_000.0).unwrap();
     let said = answer.notes.join("\n");
     assert!(said.contains("holder-2 gave a wrong share"), "{said}");
-    assert_eq!(counts(&trio).unwrap(), expected(&trio, &[0, 1, 2]));
+    assert_eq!(counts(&trio).unwrap(), expected(&[0, 1, 2]));
 }
 
 #[test]
@@ -154,8 +145,6 @@ fn no_byte_of_a_contribution_can_be_changed_unseen() {
             let at = (length as f64 * at) as usize;
             at
         };
-        let length = std::sync::Mutex::new(0);
-        let _ = &length;
         trio.wire.with(|_, _, _, _| Fate::Arrives);
         counts(&trio).unwrap();
         let made = {
