@@ -17,11 +17,9 @@ use engine::federation::Parameters;
 use engine::federation::terms::Federation;
 use engine::federation::transport::{Node, Refusal, RefusalKind, Transport};
 use ledger_adapter::digest::Digest;
-use tokio::net::TcpListener;
-use tokio::runtime;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::fail::Failure;
+use crate::serve::until_ended;
 use crate::wire::error::CallError;
 use crate::wire::identity::Identity;
 use crate::wire::peer::Peer;
@@ -157,19 +155,7 @@ pub(crate) fn serve(
     node: Arc<dyn Node>,
     started: impl FnOnce(SocketAddr) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let failed = || Failure::store(listen.to_string(), "listening");
-    let runtime = runtime::Builder::new_multi_thread().enable_all().build().map_err(failed())?;
-    runtime.block_on(async {
-        let listener = TcpListener::bind(listen).await.map_err(failed())?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed())?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed())?;
-        started(listener.local_addr().map_err(failed())?)?;
-        let ended = async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
+    until_ended(listen, started, |listener, ended| async move {
         Ok(wire::server::serve(listener, identity, Arc::new(Served(node)), ended).await?)
     })
 }

@@ -19,6 +19,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::Listener;
 use chrono::Utc;
+use futures::future::BoxFuture;
 use ledger_adapter::error::LedgerError;
 use ledger_adapter::tiles::serve::{Resource, resource};
 use ledger_adapter::witnessing::Reply;
@@ -100,6 +101,25 @@ pub(crate) fn run(
     routes: Router,
     started: impl FnOnce(SocketAddr) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
+    until_ended(listen, started, |listener, ended| async move {
+        let slow = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_MAX);
+        let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let served = axum::serve(Bounded { listener, seats }, routes.layer(slow));
+        let served = served.with_graceful_shutdown(ended).await;
+        served.map_err(Failure::store(listen.to_string(), "listening"))
+    })
+}
+
+/// Listens, and has `serve` take what comes until the future that it is given ends: at SIGINT or
+/// SIGTERM. `started` is told the address once it can be reached.
+///
+/// # Errors
+/// [`Failure::Store`] if the address cannot be had, or what `started` or `serve` says.
+pub(crate) fn until_ended<F: Future<Output = Result<(), Failure>>>(
+    listen: SocketAddr,
+    started: impl FnOnce(SocketAddr) -> Result<(), Failure>,
+    serve: impl FnOnce(TcpListener, BoxFuture<'static, ()>) -> F,
+) -> Result<(), Failure> {
     let failed = || Failure::store(listen.to_string(), "listening");
     let runtime = runtime::Builder::new_multi_thread().enable_all().build().map_err(failed())?;
     runtime.block_on(async {
@@ -107,16 +127,13 @@ pub(crate) fn run(
         let mut terminate = signal(SignalKind::terminate()).map_err(failed())?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed())?;
         started(listener.local_addr().map_err(failed())?)?;
-        let slow = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_MAX);
-        let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let served = axum::serve(Bounded { listener, seats }, routes.layer(slow));
         let ended = async move {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
         };
-        served.with_graceful_shutdown(ended).await.map_err(failed())
+        serve(listener, Box::pin(ended)).await
     })
 }
 
