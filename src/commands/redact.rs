@@ -52,12 +52,17 @@ pub(crate) fn run(beginning: &str, context: &Context, out: &mut Output) -> Resul
     out.dim_line("  copies elsewhere, backups and the shell's history are not touched")
 }
 
-/// Receipts and releases of redacted queries that still have question and answer.
+/// Receipts and releases of redacted queries that still have question and answer. What a killed
+/// command left half written may be of any query: it counts once the ledger redacts one.
 ///
 /// # Errors
 /// [`Failure::Ledger`], [`Failure::Store`].
 pub(crate) fn unfinished(home: &Home, ledger: &LogLedger) -> Result<Vec<PathBuf>, Failure> {
     let mut found = Vec::new();
+    let entries = ledger.entries(0..ledger.len()?)?;
+    if !entries.iter().any(|entry| matches!(entry, Entry::Redact { .. })) {
+        return Ok(found);
+    }
     for path in [files(&home.receipts())?, files(&home.releases())?].concat() {
         let is_redacted = match Filed::load(&path) {
             Ok(Filed::Whole(receipt)) => {
