@@ -1,1 +1,10 @@
-//! queries.
+//! Answers for epidemiologists out of private numbers: methods, indicators, cohorts, reports.
+//!
+//! ```text
+//!  indicator (TOML + SQL) ──▶ engine ──▶ released numbers ──methods──▶ estimates ──▶ report
+//! ```
+//! Everything here is post-processing: it sees noisy values, their variances and public
+//! parameters, and cannot reach a record.
+
+pub mod estimate;
+pub mod methods;

@@ -1,0 +1,6 @@
+//! Epidemiological methods on released numbers; with no noise, the textbook's.
+//!
+//! Each takes and gives [`crate::estimate::Estimate`]: point estimates are plain functions of the
+//! noisy values, and intervals cover sampling and noise together.
+
+pub mod distribution;
