@@ -42,7 +42,8 @@ pub(crate) struct LedgerTerms {
     pub(crate) evm: Option<EvmTerms>,
     /// How final a charge must be before a record is read.
     pub(crate) finality: Option<Finality>,
-    /// The file that names witnesses, and how many of them must cosign.
+    /// The file that names witnesses, and how many of them must cosign: what is recorded here, or
+    /// the log that is followed.
     pub(crate) witnesses: Option<PathBuf>,
     /// Verifier keys of the log that is followed: one, or two while one takes the other's place.
     pub(crate) log: Vec<String>,

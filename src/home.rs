@@ -180,7 +180,10 @@ impl Home {
         }
         let from = self.ledger.from.as_deref().ok_or_else(|| missing("from"))?;
         let cosigner = named("mirror", None, self.keys()?.mirror_signer()?)?;
-        let mirror = Mirror::open(&self.directory.join("mirror"), keys, cosigner)?;
+        let mut mirror = Mirror::open(&self.directory.join("mirror"), keys, cosigner)?;
+        if let Some(witnesses) = &self.ledger.witnesses {
+            mirror = mirror.asking(Policy::load(witnesses)?);
+        }
         Ok(Arc::new(Follower::new(mirror, source(from)?)))
     }
 

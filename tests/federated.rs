@@ -13,6 +13,8 @@ struct Trio {
     place: Place,
     urls: Vec<(String, String)>,
     servers: Vec<(String, Server)>,
+    /// File of the parameters by which sites prove their totals, if they do.
+    crs: Option<&'static str>,
 }
 
 const SITES: [&str; 3] = ["site-1", "site-2", "site-3"];
@@ -20,6 +22,10 @@ const HOLDERS: [&str; 5] = ["holder-1", "holder-2", "holder-3", "holder-4", "hol
 
 impl Trio {
     fn new() -> Self {
+        Self::with(None)
+    }
+
+    fn with(crs: Option<&'static str>) -> Self {
         let place = Place::new();
         place.done(&["cohort", "--persons", "400", "--sites", "3", "--seed", "7", "--out", "raw"]);
         let home = |name: &str| place.path(name).join(".graunt").display().to_string();
@@ -37,7 +43,7 @@ impl Trio {
             Server::start(&place, &["--home", &coordinator, "serve", "--listen", "127.0.0.1:0"]);
         let from = log.url().trim_end_matches("/checkpoint").to_owned();
         place.done(&["keys", "authority", "ca"]);
-        let mut trio = Self { place, urls: vec![], servers: vec![("log".to_owned(), log)] };
+        let mut trio = Self { place, urls: vec![], servers: vec![("log".to_owned(), log)], crs };
         for name in SITES.iter().chain(&HOLDERS).chain(&["coordinator"]) {
             let tls = format!("tls/{name}");
             fs::create_dir_all(trio.place.path("tls")).unwrap();
@@ -103,8 +109,15 @@ impl Trio {
             fs::write(self.place.path(&file), lines).unwrap();
             files.push(file);
         }
+        let mut new = vec!["federation", "new", "--sites-per-person", "3"];
+        if let Some(crs) = self.crs {
+            let drawn = self.place.done(&["federation", "crs", "--counters", "4", "--out", crs]);
+            fs::write(self.place.path("proofs.toml"), drawn).unwrap();
+            files.push("proofs.toml".to_owned());
+            new.extend(["--persons-per-site", "1000"]);
+        }
         let files: Vec<&str> = files.iter().map(String::as_str).collect();
-        let new = ["federation", "new", "--sites-per-person", "3", "--out", "federation.toml"];
+        new.extend(["--out", "federation.toml"]);
         self.by("coordinator", &[&new[..], &files].concat());
         let cards = SITES.map(|site| format!("{site}/card"));
         let cards: Vec<&str> = cards.iter().map(String::as_str).collect();
@@ -125,6 +138,7 @@ impl Trio {
         let mut args = [&common[..], &terms].concat();
         if kind == "site" {
             args.extend(["--epsilon-max", "10000"]);
+            args.extend(self.crs.iter().flat_map(|crs| ["--crs", crs]));
         }
         let server = Server::start(&self.place, &args);
         assert!(server.line.contains(name), "{}", server.line);
@@ -155,7 +169,8 @@ impl Trio {
         let home = self.place.path("coordinator/.graunt").display().to_string();
         let by = ["--home", &home, "--json", "sql", "--federated", "federation.toml"];
         let how = ["--tls", tls, "--epsilon", epsilon, "--patience", "30", "-c", sql];
-        self.place.run(&[&by[..], &how].concat())
+        let proofs = self.crs.map(|crs| ["--prove-inputs", "--crs", crs]);
+        self.place.run(&[&by[..], proofs.as_ref().map_or(&[], |proofs| proofs), &how].concat())
     }
 
     /// The sum of what each site alone is answered by the central street, over the first rows.
@@ -260,4 +275,22 @@ fn what_sites_cannot_add_up_is_refused_before_it_is_charged() {
     let said = trio.ask_with("SELECT COUNT(*) FROM person", "1", "tls/coordinator");
     assert_eq!(said.code, 7);
     assert_ne!(left(&trio), before);
+}
+
+/// Proofs of range, from the parameters to the auditor.
+#[test]
+fn sites_prove_that_their_totals_are_in_range() {
+    let mut trio = Trio::with(Some("proofs.crs"));
+    trio.serve_all();
+    let answer = trio.ask(BY_SEX, "10000");
+    assert_eq!(numbers(&answer, "n"), trio.of_sites(BY_SEX, "n", &SITES), "{answer}");
+    assert!(answer["notes"].to_string().contains("each site proved"), "{answer}");
+    let receipt = trio.place.find("coordinator/.graunt/receipts", ".json").display().to_string();
+    let transcript = trio.place.find("coordinator/.graunt/transcripts", ".json");
+    let transcript = transcript.display().to_string();
+    let home = trio.place.path("coordinator/.graunt").display().to_string();
+    let verify = ["--home", &home, "verify", &receipt, "--transcript", &transcript];
+    let checked = trio.place.done(&[&verify[..], &["--crs", "proofs.crs"]].concat());
+    assert!(checked.contains("each site's totals were proved to be in range"), "{checked}");
+    assert_ne!(trio.place.run(&verify).code, 0);
 }

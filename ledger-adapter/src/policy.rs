@@ -154,15 +154,24 @@ impl Policy {
         };
         let key = key.ok_or_else(|| untrusted(Untrusted::Signer))?;
         let checkpoint = key.verify(&note, place)?;
-        let times = self.cosignatures(&note, place)?;
+        Ok(Approved { checkpoint, cosigned: self.enough(&note, place)? })
+    }
+
+    /// Names of the witnesses that cosigned a note, and when, if they are enough. Whose log it is
+    /// of is not looked at.
+    ///
+    /// # Errors
+    /// [`Untrusted::Quorum`] for too few cosignatures, [`Untrusted::Signature`] for a wrong one.
+    pub fn enough(&self, note: &Note, place: &str) -> Result<Vec<(String, u64)>, LedgerError> {
+        let times = self.cosignatures(note, place)?;
         let names = self.witnesses.iter().map(|witness| witness.name.clone());
         let cosigned: Vec<_> =
             names.zip(&times).filter_map(|(name, time)| Some((name, (*time)?))).collect();
         if self.is_met_by(|index| matches!(times.get(index), Some(Some(_)))) {
-            Ok(Approved { checkpoint, cosigned })
-        } else {
-            Err(untrusted(Untrusted::Quorum { has: cosigned.len() }))
+            return Ok(cosigned);
         }
+        let fault = Untrusted::Quorum { has: cosigned.len() };
+        Err(LedgerError::Untrusted { place: place.to_owned(), fault })
     }
 }
 

@@ -148,7 +148,7 @@ pub(super) fn check(priced: &PricedPlan, federation: &Federation) -> Result<(), 
     }
     for (boundary, price) in priced.plan.boundaries.iter().zip(&priced.prices) {
         check_kinds(boundary)?;
-        check_sizes(boundary)?;
+        check_sizes(boundary, federation)?;
         check_widths(boundary, price, federation)?;
     }
     Ok(())
@@ -182,8 +182,8 @@ fn check_kinds(boundary: &Boundary) -> Result<(), Rejection> {
     }
 }
 
-/// Refuses rounds of more values than a message holds.
-fn check_sizes(boundary: &Boundary) -> Result<(), Rejection> {
+/// Refuses rounds of more values than a message holds, or than a site proves while others wait.
+fn check_sizes(boundary: &Boundary, federation: &Federation) -> Result<(), Rejection> {
     let keys = boundary.keys.iter().filter_map(|key| key.domain.as_ref());
     let cells = keys.fold(1usize, |cells, domain| cells.saturating_mul(domain.len()));
     let columns = boundary.columns.len().max(1);
@@ -195,10 +195,12 @@ fn check_sizes(boundary: &Boundary) -> Result<(), Rejection> {
     let trees = drawings(boundary).into_iter().filter_map(|drawing| drawing.tree);
     let trees = trees.map(|tree| tree.len().saturating_mul(cells)).max().unwrap_or(0);
     let most = cells.saturating_mul(columns).max(margins).max(trees);
-    if most <= CELLS_MAX {
+    let (limit, verb) =
+        federation.proofs.map_or((CELLS_MAX, "send"), |_| (PROVED_MAX, "prove to be in range"));
+    if most <= limit {
         return Ok(());
     }
-    let reason = format!("{most} values at once are more than the {CELLS_MAX} that sites send");
+    let reason = format!("{most} values at once are more than the {limit} that sites {verb}");
     Err(Rejection::new(Code::Unbounded, reason)
         .hint("group by fewer keys, or ask for quantiles of fewer groups"))
 }
@@ -261,6 +263,10 @@ fn columns(
     }
     Ok(all)
 }
+
+/// Most values of a round that are proved to be in range. A value takes some 30 ms of a site's
+/// processor, so this is about a minute, for which the others wait.
+const PROVED_MAX: usize = 2_048;
 
 const NARROWER: &str = "bound the values more tightly, for instance with LEAST(x, 1000)";
 

@@ -25,6 +25,7 @@ use crate::cosignature::Cosigner;
 use crate::durable;
 use crate::error::{LedgerError, Untrusted};
 use crate::note::{Checkpoint, NOTE_BYTES_MAX, Note, SignatureLine, VerifierKey, verify_by_any};
+use crate::policy::Policy;
 use crate::tiles::Tile;
 use crate::tiles::source::Source;
 use crate::tiles::writer::{Writer, make_directories};
@@ -44,6 +45,8 @@ pub struct Mirror {
     directory: PathBuf,
     keys: Vec<VerifierKey>,
     cosigner: Cosigner,
+    /// Who must have cosigned what is followed, beside the log.
+    witnesses: Option<Policy>,
     replay: Replay,
     /// What was cosigned last, and the note as it lies in the directory.
     last: Option<(Checkpoint, Note)>,
@@ -94,6 +97,7 @@ impl Mirror {
             directory: directory.to_owned(),
             keys,
             cosigner,
+            witnesses: None,
             replay: Replay::default(),
             last: None,
             is_stale: true,
@@ -102,6 +106,13 @@ impl Mirror {
         };
         mirror.load()?;
         Ok(mirror)
+    }
+
+    /// Follows the log only to checkpoints that enough witnesses of this policy have cosigned: a
+    /// log that shows another history to everybody else does not get that far.
+    #[must_use]
+    pub fn asking(self, witnesses: Policy) -> Self {
+        Self { witnesses: Some(witnesses), ..self }
     }
 
     /// What was cosigned last; `None` before the first.
@@ -127,6 +138,7 @@ impl Mirror {
     /// since 1970. Gives the note with the log's signature and this mirror's.
     ///
     /// # Errors
+    /// [`Untrusted::Quorum`] if fewer witnesses have cosigned it than [`Mirror::asking`] was given;
     /// [`Untrusted::Rule`] with the first entry that is not allowed or repeats another,
     /// [`Untrusted::RolledBack`] or [`Untrusted::Forked`] if the log does not continue what was
     /// cosigned, [`Untrusted::Edited`] or [`Untrusted::Missing`] if the entries are not those that
@@ -136,7 +148,11 @@ impl Mirror {
     pub fn update(&mut self, source: &Source, time: u64) -> Result<Note, LedgerError> {
         let note = Note::parse(&source.checkpoint()?)?;
         self.guarded(|mirror| {
-            let new = verify_by_any(&mirror.keys, &note, &source.place("checkpoint"))?;
+            let place = source.place("checkpoint");
+            let new = verify_by_any(&mirror.keys, &note, &place)?;
+            if let Some(witnesses) = &mirror.witnesses {
+                witnesses.enough(&note, &place)?;
+            }
             if let Some((last, _)) = &mirror.last {
                 let fault = if new.size < last.size {
                     Some(Untrusted::RolledBack { seen: last.size, found: new.size })

@@ -13,11 +13,12 @@ pub fn normal(x: f64) -> f64 {
 
 /// The quantile of the standard normal law; `p` in (0, 1), infinite at 0 and 1, NaN elsewhere.
 pub fn normal_quantile(p: f64) -> f64 {
+    let lower = |p: f64| bisect(-40.0, 0.0, |x| normal(x) < p);
     match p {
-        p if p == 0.0 => f64::NEG_INFINITY,
-        p if p == 1.0 => f64::INFINITY,
-        p if p > 0.0 && p <= 0.5 => bisect(-40.0, 0.0, |x| normal(x) < p),
-        p if p > 0.5 && p < 1.0 => -bisect(-40.0, 0.0, |x| normal(x) < 1.0 - p),
+        0.0 => f64::NEG_INFINITY,
+        1.0 => f64::INFINITY,
+        p if p > 0.0 && p <= 0.5 => lower(p),
+        p if p > 0.5 && p < 1.0 => -lower(1.0 - p),
         _ => f64::NAN,
     }
 }

@@ -198,7 +198,7 @@ fn proofs_are_asked_for_by_the_terms_alone() {
 }
 
 #[test]
-fn totals_too_wide_for_a_proof_are_refused_before_they_are_charged() {
+fn totals_too_wide_or_too_many_for_proofs_are_refused_before_they_are_charged() {
     let trio = Trio::new(&sites(3));
     let quoted = |sql: &str, terms: &Federation| {
         let bounds = ContributionBounds { rows_per_person: Some(6), ..Default::default() };
@@ -207,12 +207,21 @@ fn totals_too_wide_for_a_proof_are_refused_before_they_are_charged() {
     };
     let wide = Federation { persons_per_site: 1 << 33, ..terms(3) };
     let quantile = "SELECT APPROX_PERCENTILE_CONT(days, 0.5) AS d FROM visit";
-    for (sql, terms) in [(COUNT, wide), (quantile, terms(3))] {
+    let many = "SELECT p.year_of_birth, v.region, v.days, COUNT(*) AS n FROM visit v \
+                JOIN person p ON v.person_id = p.person_id \
+                WHERE p.year_of_birth BETWEEN 1950 AND 1999 AND v.days BETWEEN 0 AND 19 \
+                GROUP BY p.year_of_birth, v.region, v.days";
+    let cases = [
+        (COUNT, wide, "32 bits"),
+        (quantile, terms(3), "32 bits"),
+        (many, terms(3), "more than the 2048 that sites prove"),
+    ];
+    for (sql, terms, said) in cases {
         quoted(sql, &terms).unwrap();
         let refused = quoted(sql, &proven(terms));
         let Err(Error::Rejected(rejection)) = refused else { panic!("{refused:?}: {sql}") };
         assert_eq!(rejection.code, Code::Unbounded);
-        assert!(rejection.reason.contains("32 bits"), "{}", rejection.reason);
+        assert!(rejection.reason.contains(said), "{}", rejection.reason);
     }
     quoted(COUNT, &proven(terms(3))).unwrap();
 }

@@ -245,6 +245,22 @@ fn mirrors_cosign_a_charge_that_they_have_replayed() {
     let log = LogLedger::open(&path("log"), signer(), watch(tiles)).unwrap();
     assert!(matches!(log.outcome(digest(b'q', 2)).unwrap(), Some(Outcome::Charged(_))));
     assert_eq!(mirror.lock().unwrap().last().unwrap().size, 4);
+    // Who follows by the policy goes as far as others saw the log, and no further on its own word.
+    let follower = |name: &str| {
+        let key = VerifierKey::new(ORIGIN, signer().public()).unwrap();
+        let mirror = Mirror::open(&path(name), vec![key], cosigner(1)).unwrap();
+        mirror.asking(Policy::parse(&policy).unwrap())
+    };
+    let mut first = follower("first");
+    first.update(&source, 1_795_305_600).unwrap();
+    assert_eq!(first.last().unwrap().size, 4);
+    let note = source.checkpoint().unwrap();
+    let alone: String = note.lines().take(5).map(|line| format!("{line}\n")).collect();
+    fs::write(path("tiles").join("checkpoint"), alone).unwrap();
+    for mut mirror in [first, follower("second")] {
+        let refused = fault(mirror.update(&source, 1_795_305_600));
+        assert_eq!(refused, Untrusted::Quorum { has: 0 });
+    }
 }
 
 #[test]
