@@ -8,3 +8,6 @@
 
 pub mod estimate;
 pub mod methods;
+
+#[cfg(test)]
+mod shared;

@@ -3,4 +3,12 @@
 //! Each takes and gives [`crate::estimate::Estimate`]: point estimates are plain functions of the
 //! noisy values, and intervals cover sampling and noise together.
 
+pub mod counts;
 pub mod distribution;
+pub mod proportions;
+pub mod rates;
+
+#[cfg(test)]
+mod expected;
+#[cfg(test)]
+mod simulation;
