@@ -5,8 +5,10 @@
 
 pub mod counts;
 pub mod distribution;
+pub mod populations;
 pub mod proportions;
 pub mod rates;
+pub mod standardisation;
 
 #[cfg(test)]
 mod expected;
