@@ -5,6 +5,9 @@
 
 pub mod counts;
 pub mod distribution;
+pub mod funnel;
+pub mod inequality;
+pub mod lifetable;
 pub mod populations;
 pub mod proportions;
 pub mod rates;

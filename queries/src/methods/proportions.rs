@@ -1,6 +1,7 @@
 //! Proportions: how many of how many, with noise in either.
 
 use super::distribution::{beta_quantile, normal_quantile};
+use super::rates::quotient;
 use crate::estimate::{Estimate, Interval};
 
 /// How the interval of a proportion without noise is made.
@@ -42,11 +43,11 @@ pub fn proportion(
         ProportionLimits::Exact => "proportion (exact)",
         ProportionLimits::Wald => "proportion (Wald)",
     };
-    if !(n > 0.0 && n.is_finite() && x.is_finite()) || (!noisy && !(0.0..=n).contains(&x)) {
-        return Estimate::of([part, whole], method, f64::NAN, f64::NAN, None);
+    let share = quotient(part, whole, method);
+    let p = share.value;
+    if p.is_nan() || (!noisy && p > 1.0) {
+        return Estimate { value: f64::NAN, noise_variance: f64::NAN, ..share };
     }
-    let p = x / n;
-    let noise_variance = (part.noise_variance + p * p * whole.noise_variance) / (n * n);
     let tail = (1.0 - level) / 2.0;
     let z = normal_quantile((1.0 + level) / 2.0);
     let interval = match limits {
@@ -58,7 +59,7 @@ pub fn proportion(
         }
         _ => Some(wilson(x.clamp(0.0, n), n, [part.noise_variance, whole.noise_variance], z)),
     };
-    Estimate::of([part, whole], method, p, noise_variance, interval)
+    Estimate { interval, ..share }
 }
 
 fn clopper_pearson(x: f64, n: f64, tail: f64) -> Interval {

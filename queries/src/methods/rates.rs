@@ -30,22 +30,33 @@ pub(super) fn ratio(
     level: f64,
     name: usize,
 ) -> Estimate {
-    let (count, size) = (events.value, divisor.value);
+    let size = divisor.value;
     let noise = Noise {
         variance: events.noise_variance,
         relative_variance: divisor.noise_variance / (size * size),
     };
-    let method = limits.names(noise)[name];
-    let impossible = noise.is_none() && count < 0.0;
-    if !(size > 0.0 && size.is_finite()) || impossible {
-        return Estimate::of([events, divisor], method, f64::NAN, f64::NAN, None);
+    let quotient = quotient(events, divisor, limits.names(noise)[name]);
+    if quotient.value.is_nan() {
+        return quotient;
     }
-    let value = count / size;
-    let noise_variance =
-        (events.noise_variance + value * value * divisor.noise_variance) / (size * size);
-    let interval = count_limits(count, noise, limits, level)
+    let interval = count_limits(events.value, noise, limits, level)
         .map(|ends| Interval { lower: ends.lower / size, upper: ends.upper / size });
-    Estimate::of([events, divisor], method, value, noise_variance, interval)
+    Estimate { interval, ..quotient }
+}
+
+/// One number over another with the noise of both, by the delta method, and without an interval.
+///
+/// NaN where the divisor is not above 0, or the count is negative and neither has noise.
+pub(super) fn quotient(count: &Estimate, divisor: &Estimate, method: &'static str) -> Estimate {
+    let size = divisor.value;
+    let noisy = count.noise_variance > 0.0 || divisor.noise_variance > 0.0;
+    let (mut value, mut noise_variance) = (f64::NAN, f64::NAN);
+    if size > 0.0 && size.is_finite() && (noisy || count.value >= 0.0) {
+        value = count.value / size;
+        noise_variance =
+            (count.noise_variance + value * value * divisor.noise_variance) / (size * size);
+    }
+    Estimate::of([count, divisor], method, value, noise_variance, None)
 }
 
 #[cfg(test)]
