@@ -177,7 +177,7 @@ pub const STANDARD_POPULATIONS: &[StandardPopulation] = &[
     },
     StandardPopulation {
         name: "Segi 1960",
-        source: "Segi 1960, with the bands of Doll et al. 1966: the world standard of cancer registries",
+        source: "Segi 1960 as modified by Doll et al. 1966; the world standard of registries",
         weights: &[
             (0, 12000.0),
             (5, 10000.0),

@@ -1,3 +1,5 @@
+//! Counts: published intervals, the exact law with noise, and how often intervals cover.
+
 use super::{Limits, Noise, count_limits, mean};
 use crate::estimate::Estimate;
 use crate::methods::expected::{close, rows};

@@ -1,3 +1,5 @@
+//! Funnels: published limits and positions, and that noise makes no outliers.
+
 use super::{Position, axis, proportion_limits, proportion_position, ratio_limits, ratio_position};
 use crate::estimate::Estimate;
 use crate::methods::counts::Noise;

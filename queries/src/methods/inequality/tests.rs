@@ -1,3 +1,5 @@
+//! Indices of inequality: reference results, and how often intervals cover.
+
 use super::{Group, concentration_index, relative_index, slope_index};
 use crate::estimate::Estimate;
 use crate::methods::expected::close;

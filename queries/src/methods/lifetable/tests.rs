@@ -1,3 +1,5 @@
+//! Life tables: published results, and how often intervals cover.
+
 use super::{Band, life_expectancy};
 use crate::estimate::Estimate;
 use crate::methods::expected::close;

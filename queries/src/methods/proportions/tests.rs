@@ -1,3 +1,5 @@
+//! Proportions: published intervals, noise on both sides, and how often intervals cover.
+
 use super::{ProportionLimits, proportion};
 use crate::estimate::{Estimate, Interval};
 use crate::methods::expected::{close, rows};

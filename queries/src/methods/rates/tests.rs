@@ -1,3 +1,5 @@
+//! Rates: published intervals, noisy denominators, and how often intervals cover.
+
 use super::crude;
 use crate::estimate::Estimate;
 use crate::methods::counts::Limits;

@@ -1,3 +1,5 @@
+//! Standardised rates: published results, impossible inputs, and how often intervals cover.
+
 use super::{DirectLimits, Stratum, direct, expected, indirect, ratio};
 use crate::estimate::Estimate;
 use crate::methods::counts::Limits;
