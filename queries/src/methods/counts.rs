@@ -1,7 +1,8 @@
 //! Intervals of the mean that a count is drawn from: Poisson, with noise or without.
 //!
 //! With noise every [`Limits`] is the same interval: the exact law of a Poisson count plus normal
-//! noise, inverted. It tends to the exact interval as the noise vanishes.
+//! noise, inverted. It tends to the exact interval as the noise vanishes, and covers under Laplace
+//! noise of the same variance too.
 
 use super::distribution::{bisect, gamma, gamma_quantile, normal, normal_quantile};
 use crate::estimate::{Estimate, Interval};
@@ -93,11 +94,13 @@ impl Noise {
         }
         // A deviation of 0 would divide 0 by 0 at the count itself.
         let deviation = noise.sqrt().max(1e-9);
-        let reach = 9.0 * mean.sqrt() + 12.0;
+        let reach = 7.0 * mean.sqrt() + 12.0;
+        // Of counts further above than 9 deviations nothing is left.
+        let last = (mean + reach).min(x + 9.0 * deviation);
         let mut events = (mean - reach).max(0.0).floor();
         let log = events * mean.max(1e-300).ln() - mean - libm::lgamma(events + 1.0);
         let (mut probability, mut sum) = (log.exp(), 0.0);
-        while events <= mean + reach {
+        while events <= last {
             sum += probability * normal((x - events) / deviation);
             events += 1.0;
             probability *= mean / events;

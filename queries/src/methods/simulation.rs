@@ -57,6 +57,12 @@ impl Random {
     pub(crate) fn noise(&mut self, deviation: f64) -> f64 {
         (deviation * self.normal()).round()
     }
+
+    /// Discrete Laplace noise on one count at this ε: the difference of two geometric numbers.
+    pub(crate) fn laplace(&mut self, epsilon: f64) -> f64 {
+        let mut geometric = || (self.uniform().ln() / -epsilon).floor();
+        geometric() - geometric()
+    }
 }
 
 /// The standard deviation of discrete Laplace noise on one count at this ε.
@@ -78,6 +84,9 @@ fn the_simulated_laws_have_their_means_and_variances() {
     assert!((mean - 50.0).abs() < 0.25 && (variance - 50.0).abs() < 2.6, "{mean} {variance}");
     let (mean, variance) = moments(&mut |random| random.poisson(0.3));
     assert!((mean - 0.3).abs() < 0.02 && (variance - 0.3).abs() < 0.025, "{mean} {variance}");
+    let (mean, variance) = moments(&mut |random| random.laplace(0.5));
+    let expected = noise_deviation(0.5).powi(2);
+    assert!(mean.abs() < 0.1 && (variance - expected).abs() < 0.6, "{mean} {variance}");
     let (mean, variance) = moments(&mut Random::normal);
     assert!(mean.abs() < 0.036 && (variance - 1.0).abs() < 0.05, "{mean} {variance}");
 }

@@ -48,8 +48,8 @@ fn bands_of_phe() -> Vec<AgeBand> {
     (0..19).map(band).collect()
 }
 
-/// R package PHEindicatormethods, `phe_dsr`: all 12 rows, with recurrent events. Of the first
-/// row for 1976 the file gives the 99.8 % limits per 100,000 and the rest per 10,000.
+/// R package PHEindicatormethods, `phe_dsr`: all 12 rows, with recurrent events. The file's
+/// limits of 99.8 % for 1976 are ten times too large.
 #[test]
 fn direct_rates_are_those_of_english_public_health() {
     let Some(results) = rows("expected/phe/DSR_ISR__testresults_DSR.csv") else { return };
@@ -68,9 +68,9 @@ fn direct_rates_are_those_of_english_public_health() {
             let unit = row.text("statistic").trim_start_matches("dsr per ");
             let unit = unit.parse::<f64>().unwrap();
             close(rate.value * unit, row.number("value"), 1e-11);
-            let unit = if row.number(lower) > row.number("value") { 10.0 * unit } else { unit };
+            let ten_times = level == 0.998 && row.text("area") == "testdata_1976";
+            let unit = if ten_times { 10.0 * unit } else { unit };
             close(interval.lower * unit, row.number(lower), 1e-11);
-            let unit = if row.number(upper) > 10.0 * row.number("value") { 1e5 } else { unit };
             close(interval.upper * unit, row.number(upper), 1e-11);
         }
     }
@@ -290,28 +290,29 @@ fn intervals_of_noisy_direct_rates_cover() {
     }
     let receipt = Arc::from("a");
     let mut lost: f64 = 1.0;
-    for scale in [1.0, 0.1, 0.01] {
+    // The interval of some thousand events takes longest, and is safest.
+    for (scale, draws) in [(1.0, 500), (0.1, 200), (0.01, 500)] {
         let (deaths, people) = (deaths.map(|x| x * scale), people.map(|n| n * scale));
-        let truth = five_year_strata("WHO 2000-2025 (18 bands)", &deaths, &people);
-        let truth = direct(&truth, DirectLimits::FayFeuer, 0.95).value;
-        for epsilon in [0.1, 0.5, 1.0, 2.0] {
+        let base = five_year_strata("WHO 2000-2025 (18 bands)", &deaths, &people);
+        let truth = direct(&base, DirectLimits::FayFeuer, 0.95).value;
+        for epsilon in [0.1, 0.5, 1.0] {
             let deviation = noise_deviation(epsilon);
             let mut random = Random::new(3);
             let (mut naive, mut aware) = (0.0, 0.0);
-            for _ in 0..600 {
+            for _ in 0..draws {
                 let noisy = deaths.map(|mean| random.poisson(mean) + random.noise(deviation));
                 let covers = |deaths: &[f64; 18], variance: f64| {
-                    let mut strata = five_year_strata("WHO 2000-2025 (18 bands)", deaths, &people);
-                    for stratum in &mut strata {
-                        stratum.events =
-                            Estimate::released(stratum.events.value, variance, &receipt);
-                    }
+                    let stratum = |(stratum, deaths): (&Stratum, &f64)| {
+                        let events = Estimate::released(*deaths, variance, &receipt);
+                        Stratum::new(events, stratum.person_time.clone(), stratum.weight)
+                    };
+                    let strata: Vec<Stratum> = base.iter().zip(deaths).map(stratum).collect();
                     let interval = direct(&strata, DirectLimits::Dobson, 0.95).interval;
                     interval.is_some_and(|ends| ends.lower <= truth && truth <= ends.upper)
                 };
                 let floored = noisy.map(|count| count.max(0.0));
-                naive += f64::from(u8::from(covers(&floored, 0.0))) / 600.0;
-                aware += f64::from(u8::from(covers(&noisy, deviation.powi(2)))) / 600.0;
+                naive += f64::from(u8::from(covers(&floored, 0.0))) / f64::from(draws);
+                aware += f64::from(u8::from(covers(&noisy, deviation.powi(2)))) / f64::from(draws);
             }
             lost = lost.min(naive);
             assert!(aware >= 0.94, "epsilon {epsilon}, scale {scale}: {aware}");
