@@ -8,6 +8,7 @@
 
 pub mod estimate;
 pub mod methods;
+pub mod released;
 
 #[cfg(test)]
 mod shared;
