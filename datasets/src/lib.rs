@@ -8,5 +8,6 @@
 
 pub mod cohort;
 pub mod extract;
+pub mod fhir;
 pub mod policy;
 pub mod schema;

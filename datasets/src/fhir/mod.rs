@@ -1,0 +1,4 @@
+//! FHIR Bulk Data: a runner of SQL-on-FHIR views.
+
+pub mod path;
+pub mod view;
