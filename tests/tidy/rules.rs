@@ -31,6 +31,7 @@ pub(super) const HOMES: &[Home] = &[
     },
     Home { crates: &["opendp", "dashu"], under: &["engine/src/noise/"], except: &[] },
     Home { crates: &["polars"], under: &["datasets/", "queries/"], except: &[] },
+    Home { crates: &["csv"], under: &["datasets/src/fhir/"], except: &[] },
     Home { crates: &["statrs"], under: &["queries/src/methods/"], except: &[] },
     Home { crates: &["ureq"], under: &["ledger-adapter/src/"], except: &[] },
     Home { crates: &["signed_note", "tlog_tiles"], under: &["ledger-adapter/"], except: &[] },
