@@ -1,6 +1,7 @@
-//! OMOP schemas, extracts and synthetic cohorts.
+//! OMOP schemas, extracts, synthetic cohorts, and tables from FHIR.
 //!
 //! ```text
+//!  fhir ────────┐
 //!  cohort ── raw OMOP tables ──▶ extract ── de-identified, sorted, attested ──▶ engine
 //!               schema ─────────────┘  └──── policy
 //! ```

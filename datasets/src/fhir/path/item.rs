@@ -86,7 +86,7 @@ impl<'r> Item<'r> {
             return add(value, is_of_period.then_some("DateTime"), found);
         }
         for (key, value) in members {
-            let suffix = key.strip_prefix(name).unwrap_or_default();
+            let Some(suffix) = key.strip_prefix(name) else { continue };
             if let Some(kind) = TYPES.iter().find(|kind| **kind == suffix) {
                 add(value, Some(kind), found)?;
             }

@@ -18,7 +18,7 @@
 //!   `1.50` is that of `1.5`;
 //! - extensions of primitive elements (`_birthDate`) are not seen.
 //!
-//! Quantities with units, `resolve()`, `memberOf()` and whatever else is not in [`syntax`] are
+//! Quantities with units, `resolve()`, `memberOf()` and whatever else is not in `syntax` are
 //! refused by name when an expression is read. Both reading and applying are bounded.
 //!
 //! # Source

@@ -31,16 +31,16 @@ pub use self::error::ViewError;
 ///
 /// ```
 /// # use datasets::fhir::view::View;
+/// # use serde_json::json;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let view = View::parse(
 ///     r#"{"resource": "Patient", "select": [{"column": [
 ///         {"name": "id", "path": "getResourceKey()"},
 ///         {"name": "year", "path": "birthDate.substring(0, 4).toInteger()"}]}]}"#,
 /// )?;
-/// let patient = serde_json::json!(
-///     {"resourceType": "Patient", "id": "p1", "birthDate": "1970-06"});
+/// let patient = json!({"resourceType": "Patient", "id": "p1", "birthDate": "1970-06"});
 /// assert_eq!(view.columns(), ["id", "year"]);
-/// assert_eq!(view.rows(&patient)?, [vec!["Patient/p1".into(), 1970.into()]]);
+/// assert_eq!(view.rows(&patient)?, [[json!("Patient/p1"), json!(1970)]]);
 /// # Ok(())
 /// # }
 /// ```
