@@ -9,10 +9,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::fhir::error::FhirError;
+use crate::schema;
 
 /// Concepts of the vocabularies that FHIR systems are of.
 #[derive(Debug, Default)]
@@ -50,7 +51,7 @@ impl Concepts {
     /// [`FhirError::Vocabulary`], [`FhirError::Store`].
     pub(super) fn read(directory: &Path) -> Result<Self, FhirError> {
         let mut concepts = Self::default();
-        let Some(path) = find(directory, "concept.csv")? else {
+        let Some(path) = find(directory, "concept")? else {
             let path = directory.to_owned();
             return Err(FhirError::Vocabulary { path, fault: "no concept.csv", source: None });
         };
@@ -62,7 +63,7 @@ impl Concepts {
                 concepts.codes.insert((index, code.to_owned()), Concept { id, is_standard });
             }
         })?;
-        if let Some(path) = find(directory, "concept_relationship.csv")? {
+        if let Some(path) = find(directory, "concept_relationship")? {
             let columns = ["concept_id_1", "concept_id_2", "relationship_id", "invalid_reason"];
             each_row(&path, columns, &mut |[one, two, relationship, invalid]| {
                 if let ("Maps to", "", Ok(one), Ok(two)) =
@@ -129,16 +130,47 @@ fn as_written<'c>(vocabulary: &str, code: &'c str) -> Cow<'c, str> {
     }
 }
 
-/// The file of that name, in any case.
-fn find(directory: &Path, name: &str) -> Result<Option<PathBuf>, FhirError> {
+/// The file of a table, if it is there with all columns that the data model wants.
+///
+/// # Errors
+/// [`FhirError::Vocabulary`], [`FhirError::Store`].
+pub(super) fn whole_table(directory: &Path, table: &str) -> Result<Option<PathBuf>, FhirError> {
+    let Some(path) = find(directory, table)? else { return Ok(None) };
+    let header = open(&path)?.headers().map_err(unreadable(&path))?.clone();
+    let columns = schema::table(table).map(|table| table.columns).unwrap_or_default();
+    let has = |name: &str| header.iter().any(|own| own.eq_ignore_ascii_case(name));
+    let is_whole = columns.iter().all(|column| !column.required || has(column.name));
+    Ok(is_whole.then_some(path))
+}
+
+/// The file of a table, its name in any case.
+fn find(directory: &Path, table: &str) -> Result<Option<PathBuf>, FhirError> {
     let store = |source| FhirError::Store { path: directory.to_owned(), action: "listing", source };
     for entry in fs::read_dir(directory).map_err(store)? {
         let entry = entry.map_err(store)?;
-        if entry.file_name().to_string_lossy().eq_ignore_ascii_case(name) {
+        let name = entry.file_name().to_string_lossy().to_lowercase();
+        if name.strip_suffix(".csv") == Some(table) {
             return Ok(Some(entry.path()));
         }
     }
     Ok(None)
+}
+
+/// Vocabularies are handed out separated by tabs, without quotes, and called .csv all the same.
+fn open(path: &Path) -> Result<csv::Reader<File>, FhirError> {
+    let mut plain = csv::ReaderBuilder::new().from_path(path).map_err(unreadable(path))?;
+    let header = plain.headers().map_err(unreadable(path))?;
+    if !header.iter().any(|name| name.contains('\t')) {
+        return Ok(plain);
+    }
+    let mut tabbed = csv::ReaderBuilder::new();
+    tabbed.delimiter(b'\t').quoting(false).from_path(path).map_err(unreadable(path))
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(csv::Error) -> FhirError {
+    let path = path.to_owned();
+    let fault = "not a table that can be read";
+    move |source| FhirError::Vocabulary { path, fault, source: Some(source) }
 }
 
 /// Hands over some columns of every row. The last may be missing.
@@ -147,25 +179,16 @@ fn each_row<const N: usize>(
     names: [&str; N],
     take: &mut dyn FnMut([&str; N]),
 ) -> Result<(), FhirError> {
-    let fault = |fault, source| FhirError::Vocabulary { path: path.to_owned(), fault, source };
-    let unreadable = |source| fault("not a table that can be read", Some(source));
-    let mut plain = csv::ReaderBuilder::new().from_path(path).map_err(unreadable)?;
-    // Vocabularies are handed out separated by tabs, without quotes, and called .csv all the same.
-    let is_tabbed = plain.headers().map_err(unreadable)?.iter().any(|name| name.contains('\t'));
-    let mut reader = if is_tabbed {
-        let mut tabbed = csv::ReaderBuilder::new();
-        tabbed.delimiter(b'\t').quoting(false).from_path(path).map_err(unreadable)?
-    } else {
-        plain
-    };
-    let header = reader.headers().map_err(unreadable)?.clone();
+    let mut reader = open(path)?;
+    let header = reader.headers().map_err(unreadable(path))?.clone();
     let position = |name: &str| header.iter().position(|own| own.eq_ignore_ascii_case(name));
     let positions = names.map(position);
     if positions.iter().take(N.saturating_sub(1)).any(Option::is_none) {
-        return Err(fault("columns of the data model are missing", None));
+        let fault = "columns of the data model are missing";
+        return Err(FhirError::Vocabulary { path: path.to_owned(), fault, source: None });
     }
     let mut row = csv::StringRecord::new();
-    while reader.read_record(&mut row).map_err(unreadable)? {
+    while reader.read_record(&mut row).map_err(unreadable(path))? {
         take(positions.map(|at| at.and_then(|at| row.get(at)).unwrap_or_default().trim()));
     }
     Ok(())

@@ -57,7 +57,8 @@ pub struct Options {
     /// agree on purpose: give several exports one only if their identifiers mean the same.
     pub namespace: String,
     /// Directory with `concept.csv` and `concept_relationship.csv`. Without it every code is
-    /// concept 0.
+    /// concept 0. These and `concept_ancestor.csv` go with the tables where they have all columns
+    /// of the data model.
     pub vocabulary: Option<PathBuf>,
     /// The system of the identifier that becomes `person_source_value`, for instance that of a
     /// national number. Without it, the patient's `id` does.
@@ -108,6 +109,14 @@ pub fn convert(from: &Path, out: &Path, options: &Options) -> Result<Report, Fhi
         conversion.run(stage, &export)?;
     }
     conversion.write_periods()?;
+    if let Some(directory) = &options.vocabulary {
+        for table in VOCABULARY {
+            if let Some(file) = concepts::whole_table(directory, table)? {
+                conversion.output.adopt(table, &file)?;
+                conversion.report.vocabulary.push(table);
+            }
+        }
+    }
     conversion.output.publish()?;
     Ok(conversion.report)
 }
@@ -124,3 +133,6 @@ fn begin(export: &Export, stages: &[Stage], layouts: &BTreeMap<&'static str, Lay
     }
     report
 }
+
+/// Tables of concepts that go with the others.
+const VOCABULARY: &[&str] = &["concept", "concept_ancestor", "concept_relationship"];

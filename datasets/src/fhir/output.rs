@@ -73,6 +73,19 @@ impl Output {
         writer.write_record(fields).map_err(|source| FhirError::Write { table, source })
     }
 
+    /// Puts a file beside the tables that is a table already.
+    ///
+    /// # Errors
+    /// [`FhirError::Store`].
+    pub(super) fn adopt(&mut self, table: &str, file: &Path) -> Result<(), FhirError> {
+        let path = self.draft.join(format!("{table}.csv"));
+        // A link to a link would be one that leads nowhere from here.
+        let file = file.canonicalize().map_err(store(file, "finding"))?;
+        fs::hard_link(&file, &path)
+            .or_else(|_| fs::copy(&file, &path).map(|_| ()))
+            .map_err(store(&path, "copying"))
+    }
+
     /// Makes the tables appear.
     ///
     /// # Errors

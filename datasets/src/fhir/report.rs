@@ -16,6 +16,8 @@ pub struct Report {
     pub tables: BTreeMap<&'static str, TableCounts>,
     /// How many codes were mapped, by vocabulary, or by system where that is no known vocabulary.
     pub codes: BTreeMap<String, CodeCounts>,
+    /// Tables of concepts that are with the others.
+    pub vocabulary: Vec<&'static str>,
     /// Values that were not taken as they are, by what was done.
     pub changes: BTreeMap<&'static str, u64>,
     /// The first resources that a view did not fit: file, line, and part of the view.
@@ -143,6 +145,9 @@ impl fmt::Display for Report {
         for (vocabulary, counts) in &self.codes {
             let CodeCounts { mapped, unmapped } = counts;
             writeln!(f, "codes of {vocabulary}: {mapped} mapped, {unmapped} not")?;
+        }
+        if !self.vocabulary.is_empty() {
+            writeln!(f, "with tables of concepts: {}", self.vocabulary.join(", "))?;
         }
         for (what, values) in &self.changes {
             writeln!(f, "{values} {what}")?;

@@ -167,9 +167,12 @@ fn binary<'r>(
 ) -> Result<Items<'r>, PathError> {
     let left = evaluate(left, focus, scope)?;
     let right = evaluate(right, focus, scope)?;
-    if matches!(operator, Operator::Union | Operator::In | Operator::Contains) {
-        spend(left.len().saturating_mul(right.len()), node, scope)?;
-    }
+    let comparisons = match operator {
+        Operator::Union => left.len().saturating_add(right.len()).saturating_pow(2),
+        Operator::In | Operator::Contains => left.len().saturating_mul(right.len()),
+        _ => 0,
+    };
+    spend(comparisons, node, scope)?;
     operators::apply(operator, left, right).map_err(|fault| fault.at(node.at))
 }
 

@@ -236,7 +236,16 @@ fn hostile_expressions_end_in_errors() {
     // Every level goes through all that the one below found.
     let wide = format!("component{}", ".select(%resource.component)".repeat(30));
     assert_eq!(fault(&wide).1, PathFault::TooManySteps);
+    // To unite is to compare each with each.
+    let many = format!("component{}", ".select(%resource.component)".repeat(4));
+    assert_eq!(evaluate(&format!("{many}.count()")).unwrap(), ["243"]);
+    assert_eq!(fault(&format!("{many} | id")).1, PathFault::TooManySteps);
+    assert_eq!(fault(&format!("{many}.distinct()")).1, PathFault::TooManySteps);
     assert_eq!(evaluate(&format!("{}1", "-".repeat(9_000))).unwrap(), ["1"]);
+    // What is just not too deep is applied.
+    assert_eq!(evaluate(&format!("{}1", "1 + ".repeat(95))).unwrap(), ["96"]);
+    let nested = format!("{}id{}", "id.select(".repeat(45), ")".repeat(45));
+    assert_eq!(evaluate(&nested).unwrap(), [""; 0]);
 }
 
 #[test]

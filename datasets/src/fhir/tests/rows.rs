@@ -271,6 +271,12 @@ fn codes_become_concepts_where_there_is_a_vocabulary() {
     let vocabulary = shop.path("vocabulary");
     fs::create_dir(&vocabulary).unwrap();
     fs::write(
+        vocabulary.join("Concept_Ancestor.csv"),
+        "ancestor_concept_id,descendant_concept_id,min_levels_of_separation,\
+         max_levels_of_separation\n201826,201826,0,0\n",
+    )
+    .unwrap();
+    fs::write(
         vocabulary.join("CONCEPT.csv"),
         "concept_id\tvocabulary_id\tconcept_code\tstandard_concept\n\
          201826\tSNOMED\t44054006\tS\n35206882\tICD10CM\tE11.9\t\n8554\tUCUM\t%\tS\n\
@@ -290,4 +296,9 @@ fn codes_become_concepts_where_there_is_a_vocabulary() {
     );
     assert_eq!(report.codes["UCUM"].mapped, 1);
     assert_eq!(report.codes["UCUM"].unmapped, 2);
+    // A table that lacks columns is good enough to map by, and not to be handed on.
+    assert_eq!(report.vocabulary, ["concept_ancestor"]);
+    let ancestors = shop.rows("out", "concept_ancestor");
+    assert_eq!(ancestors[0]["descendant_concept_id"], "201826");
+    assert!(!shop.path("out").join("concept.csv").exists());
 }
