@@ -48,9 +48,20 @@ impl Random {
         found
     }
 
-    /// Binomial, as so many coins.
-    pub(crate) fn binomial(&mut self, trials: u32, probability: f64) -> f64 {
-        (0..trials).map(|_| f64::from(u8::from(self.uniform() < probability))).sum()
+    /// Binomial, by the gaps between the rarer of successes and failures.
+    pub(crate) fn binomial(&mut self, trials: impl Into<f64>, probability: f64) -> f64 {
+        let trials = trials.into();
+        if probability > 0.5 {
+            return trials - self.binomial(trials, 1.0 - probability);
+        }
+        let (mut count, mut at) = (0.0, 0.0);
+        loop {
+            at += (self.uniform().ln() / (-probability).ln_1p()).floor() + 1.0;
+            if at > trials {
+                return count;
+            }
+            count += 1.0;
+        }
     }
 
     /// Integer noise of about this standard deviation: a rounded normal number.
@@ -84,6 +95,8 @@ fn the_simulated_laws_have_their_means_and_variances() {
     assert!((mean - 50.0).abs() < 0.25 && (variance - 50.0).abs() < 2.6, "{mean} {variance}");
     let (mean, variance) = moments(&mut |random| random.poisson(0.3));
     assert!((mean - 0.3).abs() < 0.02 && (variance - 0.3).abs() < 0.025, "{mean} {variance}");
+    let (mean, variance) = moments(&mut |random| random.binomial(50.0, 0.7));
+    assert!((mean - 35.0).abs() < 0.12 && (variance - 10.5).abs() < 0.6, "{mean} {variance}");
     let (mean, variance) = moments(&mut |random| random.laplace(0.5));
     let expected = noise_deviation(0.5).powi(2);
     assert!(mean.abs() < 0.1 && (variance - expected).abs() < 0.6, "{mean} {variance}");
