@@ -6,12 +6,15 @@
 pub mod counts;
 pub mod distribution;
 pub mod funnel;
+pub mod hypothesis;
 pub mod inequality;
 pub mod lifetable;
 pub mod populations;
+pub mod propagation;
 pub mod proportions;
 pub mod rates;
 pub mod standardisation;
+pub mod two_by_two;
 
 #[cfg(test)]
 mod expected;
