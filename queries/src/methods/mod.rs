@@ -14,6 +14,7 @@ pub mod propagation;
 pub mod proportions;
 pub mod rates;
 pub mod standardisation;
+pub mod stratified;
 pub mod two_by_two;
 
 #[cfg(test)]
