@@ -15,7 +15,10 @@ pub mod proportions;
 pub mod rates;
 pub mod standardisation;
 pub mod stratified;
+pub mod survival;
 pub mod two_by_two;
+
+mod consistency;
 
 #[cfg(test)]
 mod expected;
