@@ -12,6 +12,7 @@ pub mod lifetable;
 pub mod populations;
 pub mod propagation;
 pub mod proportions;
+pub mod quantiles;
 pub mod rates;
 pub mod standardisation;
 pub mod stratified;
