@@ -5,6 +5,7 @@
 
 pub mod counts;
 pub mod distribution;
+pub mod effectiveness;
 pub mod funnel;
 pub mod hypothesis;
 pub mod inequality;
@@ -18,6 +19,7 @@ pub mod standardisation;
 pub mod stratified;
 pub mod survival;
 pub mod two_by_two;
+pub mod utilisation;
 
 mod consistency;
 
