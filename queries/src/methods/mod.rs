@@ -3,6 +3,7 @@
 //! Each takes and gives [`crate::estimate::Estimate`]: point estimates are plain functions of the
 //! noisy values, and intervals cover sampling and noise together.
 
+pub mod comorbidity;
 pub mod counts;
 pub mod distribution;
 pub mod effectiveness;
