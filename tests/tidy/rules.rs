@@ -32,6 +32,11 @@ pub(super) const HOMES: &[Home] = &[
     Home { crates: &["opendp", "dashu"], under: &["engine/src/noise/"], except: &[] },
     Home { crates: &["polars"], under: &["datasets/", "queries/"], except: &[] },
     Home { crates: &["csv"], under: &["datasets/src/fhir/"], except: &[] },
+    Home {
+        crates: &["plotters", "maud", "roxmltree"],
+        under: &["queries/src/report/"],
+        except: &[],
+    },
     Home { crates: &["statrs"], under: &["queries/src/methods/"], except: &[] },
     Home { crates: &["ureq"], under: &["ledger-adapter/src/"], except: &[] },
     Home { crates: &["signed_note", "tlog_tiles"], under: &["ledger-adapter/"], except: &[] },
