@@ -9,6 +9,7 @@
 pub mod estimate;
 pub mod methods;
 pub mod released;
+pub mod report;
 
 #[cfg(test)]
 mod shared;
