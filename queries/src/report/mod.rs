@@ -9,6 +9,7 @@
 //! statistic: it only decides how many digits of a number are shown.
 
 pub mod exhibits;
+pub mod html;
 pub mod model;
 pub mod numbers;
 pub mod plots;
