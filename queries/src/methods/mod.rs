@@ -21,10 +21,11 @@ pub mod stratified;
 pub mod survival;
 pub mod two_by_two;
 pub mod utilisation;
+pub mod weeks;
 
 mod consistency;
 
 #[cfg(test)]
 mod expected;
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
