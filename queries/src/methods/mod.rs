@@ -7,6 +7,8 @@ pub mod comorbidity;
 pub mod counts;
 pub mod distribution;
 pub mod effectiveness;
+pub mod epidemic;
+pub mod excess;
 pub mod funnel;
 pub mod hypothesis;
 pub mod inequality;
