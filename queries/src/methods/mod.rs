@@ -18,6 +18,7 @@ pub mod propagation;
 pub mod proportions;
 pub mod quantiles;
 pub mod rates;
+pub mod safety;
 pub mod standardisation;
 pub mod stratified;
 pub mod survival;
