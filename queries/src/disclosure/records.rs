@@ -20,7 +20,7 @@ impl Dominance {
     /// dominated.
     ///
     /// # Source
-    /// Hundepool et al. 2012, Statistical Disclosure Control, section 4.2: the (n, k) and the p%
+    /// Hundepool et al. 2012, Statistical Disclosure Control: the (n, k) and the p%
     /// rule.
     pub fn of(&self, contributions: &[f64]) -> Dominated {
         let mut sorted = contributions.to_vec();
@@ -40,7 +40,7 @@ impl Dominance {
 /// k-anonymity.
 ///
 /// # Source
-/// Hundepool et al. 2012, as above, section 3.3; Templ, Kowarik and Meindl 2015, Journal of
+/// Hundepool et al. 2012, as above; Templ, Kowarik and Meindl 2015, Journal of
 /// Statistical Software 67(4).
 pub fn alike<K: Ord>(keys: &[K], weights: &[f64]) -> Vec<(usize, f64)> {
     let mut of_key: BTreeMap<&K, (usize, f64)> = BTreeMap::new();

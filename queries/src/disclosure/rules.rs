@@ -122,7 +122,7 @@ impl Rule {
 /// When single contributions dominate a total.
 ///
 /// # Source
-/// Hundepool et al. 2012, Statistical Disclosure Control, section 4.2.
+/// Hundepool et al. 2012, Statistical Disclosure Control: dominance rules.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dominance {

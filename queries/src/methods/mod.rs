@@ -3,6 +3,7 @@
 //! Each takes and gives [`crate::estimate::Estimate`]: point estimates are plain functions of the
 //! noisy values, and intervals cover sampling and noise together.
 
+pub mod billing;
 pub mod comorbidity;
 pub mod counts;
 pub mod distribution;
@@ -21,6 +22,7 @@ pub mod rates;
 pub mod safety;
 pub mod standardisation;
 pub mod stratified;
+pub mod supply;
 pub mod survival;
 pub mod two_by_two;
 pub mod utilisation;

@@ -12,7 +12,7 @@ pub enum WeekSystem {
     /// From Monday to Sunday; week 1 has the first Thursday.
     ///
     /// # Source
-    /// ISO 8601-1:2019, 3.1.1.23 (calendar week).
+    /// ISO 8601-1:2019, calendar weeks.
     Iso,
     /// From Sunday to Saturday; week 1 has the first Wednesday.
     ///
