@@ -6,6 +6,7 @@
 //! Everything here is post-processing: it sees noisy values, their variances and public
 //! parameters, and cannot reach a record.
 
+pub mod cohort;
 pub mod disclosure;
 pub mod estimate;
 pub mod methods;
