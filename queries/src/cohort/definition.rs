@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 
 use crate::cohort::error::CohortError;
 use crate::cohort::sql::{self, View};
-use crate::cohort::tables::Table;
+use crate::cohort::tables::{Table, table};
 use crate::cohort::{circe, document};
 
 /// The definition of a cohort.
@@ -192,7 +192,7 @@ pub(super) enum Quantifier {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Member {
     Occurrence(Box<Occurrence>),
-    Person(Person),
+    Person(Box<Person>),
     Group(Group),
 }
 
@@ -367,7 +367,27 @@ pub(super) fn is_name(name: &str) -> bool {
         && name.chars().all(|c| is_letter(c) || c.is_ascii_digit() || c == '_')
         && !name.contains("__")
         && !name.ends_with('_')
+        && table(name).is_none()
+        && !OTHER_TABLES.contains(&name)
 }
+
+/// Tables of the data model that hold no events; a view cannot have the name of a table.
+const OTHER_TABLES: [&str; 14] = [
+    "care_site",
+    "cdm_source",
+    "cohort",
+    "cohort_definition",
+    "concept",
+    "concept_ancestor",
+    "concept_relationship",
+    "cost",
+    "cost_person",
+    "location",
+    "payer_plan_period",
+    "person",
+    "provider",
+    "visit_detail",
+];
 
 /// Most days that a definition may name: a century, which is what the engine moves a date by.
 pub(super) const DAYS_MAX: u32 = 36_500;

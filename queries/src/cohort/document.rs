@@ -175,7 +175,7 @@ impl Reader {
         }
         if has("person") {
             let person = node.fields(&["person"])?.required("person")?;
-            return self.person(person).map(Member::Person);
+            return Ok(Member::Person(Box::new(self.person(person)?)));
         }
         let fields = node.fields(&[EVENT, &["occurrences", "window", "observed"]].concat())?;
         let (count, distinct) = match fields.optional("occurrences") {

@@ -44,8 +44,8 @@ pub enum CohortError {
 }
 
 /// What names of cohorts look like.
-pub(super) const NAMES: &str =
-    "a name begins with a letter and is of a to z, 0 to 9 and single _, 40 characters at most";
+pub(super) const NAMES: &str = "a name begins with a letter, is of a to z, 0 to 9 and single _, \
+                                has 40 characters at most, and is not that of a table";
 
 /// Where something stands in a file.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -13,7 +13,7 @@ pub mod definition;
 mod document;
 pub mod error;
 mod nearest;
-mod sql;
+pub mod sql;
 mod tables;
 #[cfg(test)]
 mod tests;

@@ -78,26 +78,27 @@ impl Node {
 
     /// The fields of a table that has no others than `allowed`.
     pub(super) fn fields(&self, allowed: &[&str]) -> Result<Fields<'_>, CohortError> {
-        self.checked(allowed, |_| false)
+        self.checked(allowed, |_| false, "there is no such key here")
     }
 
     /// The fields of a table that asks for nothing else than `allowed`: others may be there as long
     /// as they are empty.
     pub(super) fn asked(&self, allowed: &[&str]) -> Result<Fields<'_>, CohortError> {
-        self.checked(allowed, Self::is_empty)
+        self.checked(allowed, Self::is_empty, "it has no rule here")
     }
 
     fn checked(
         &self,
         allowed: &[&str],
         tolerated: fn(&Self) -> bool,
+        otherwise: &str,
     ) -> Result<Fields<'_>, CohortError> {
         let Value::Table(entries) = &self.value else {
             return Err(self.refuse(format!("a table is expected, with {}", listed(allowed))));
         };
         for entry in entries {
             if !allowed.contains(&entry.key.as_str()) && !tolerated(&entry.node) {
-                let found = format!("there is no key {:?} here", entry.key);
+                let found = format!("{:?}: {otherwise}", entry.key);
                 return Err(entry.place.refuse(found, meant(&entry.key, allowed)));
             }
         }
@@ -114,7 +115,7 @@ impl Node {
         match entries.as_slice() {
             [entry] if allowed.contains(&entry.key.as_str()) => Ok((&entry.key, &entry.node)),
             [entry] => {
-                let found = format!("{:?} has no rule", entry.key);
+                let found = format!("{:?}: it has no rule here", entry.key);
                 Err(entry.place.refuse(found, meant(&entry.key, allowed)))
             }
             _ => Err(self.refuse(format!("one key is expected, of {}", listed(allowed)))),

@@ -1,6 +1,6 @@
 //! Groups of criteria around an event.
 
-use crate::cohort::circe::ranges::{day, days_of, range};
+use crate::cohort::circe::ranges::{day, days, range};
 use crate::cohort::circe::{Reader, list};
 use crate::cohort::definition::{
     Count, DAYS_MAX, Distinct, Edge, Group, Member, Occurrence, Person, Quantifier, Window,
@@ -69,16 +69,16 @@ impl Reader<'_> {
             "OccurrenceEndDate",
         ])?;
         let within = |listed| self.within(&fields, listed);
-        let days = |key| fields.read(key, |node| range(node, day));
+        let dates = |key| fields.read(key, |node| range(node, day));
         let age = fields.read("Age", |node| range(node, age))?;
-        Ok(Member::Person(Person {
+        Ok(Member::Person(Box::new(Person {
             age: age.unwrap_or_default(),
             sex: within("Gender")?,
             race: within("Race")?,
             ethnicity: within("Ethnicity")?,
-            start: days("OccurrenceStartDate")?.unwrap_or_default(),
-            end: days("OccurrenceEndDate")?.unwrap_or_default(),
-        }))
+            start: dates("OccurrenceStartDate")?.unwrap_or_default(),
+            end: dates("OccurrenceEndDate")?.unwrap_or_default(),
+        })))
     }
 }
 
@@ -129,18 +129,21 @@ fn window(node: &Node, of: Edge) -> Result<Window, CohortError> {
 
 /// One end of a window; `open` is the direction in which it may be without a number of days.
 fn end_of_window(node: &Node, open: i64) -> Result<Option<i32>, CohortError> {
-    let fields = node.asked(&["Days", "Coeff"])?;
+    let fields = node.asked(&[&["Coeff"][..], &DAYS].concat())?;
     let coefficient = fields.required("Coeff")?;
     let direction = coefficient.whole(-1, 1)?;
-    let Some(days) = fields.optional("Days") else {
+    let Some(days) = days(&fields, DAYS)? else {
         if direction != open {
             return Err(coefficient.refuse(format!("all days are allowed with {open} here")));
         }
         return Ok(None);
     };
-    let moved = i64::from(days_of(days, DAYS_MAX)?) * direction;
-    i32::try_from(moved).map(Some).map_err(|_| days.refuse("a number of days is expected"))
+    let moved = i32::try_from(i64::from(days) * direction);
+    moved.map(Some).map_err(|_| node.refuse("a number of days is expected"))
 }
+
+/// Keys of a number of days, in both spellings.
+const DAYS: [&str; 3] = ["Days", "TimeUnit", "TimeUnitValue"];
 
 /// Most occurrences that a rule may ask for.
 const OCCURRENCES_MAX: u32 = 10_000;

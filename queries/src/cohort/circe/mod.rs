@@ -14,7 +14,7 @@ mod ranges;
 
 use std::collections::BTreeMap;
 
-use crate::cohort::circe::ranges::{day, days_of, empty_as_none};
+use crate::cohort::circe::ranges::{day, days, empty_as_none};
 use crate::cohort::definition::{
     Calendar, ConceptSet, DAYS_MAX, Definition, Edge, Event, Exit, Index, Pick, Rule, is_name,
 };
@@ -91,9 +91,9 @@ impl Reader<'_> {
         let (mut prior_days, mut after_days) = (0, 0);
         if let Some(window) = fields.optional("ObservationWindow") {
             let fields = window.asked(&["PriorDays", "PostDays"])?;
-            let days = |key| fields.read(key, |node| days_of(node, DAYS_MAX));
-            prior_days = days("PriorDays")?.unwrap_or(0);
-            after_days = days("PostDays")?.unwrap_or(0);
+            let read = |key| fields.read(key, |node| node.natural(DAYS_MAX));
+            prior_days = read("PriorDays")?.unwrap_or(0);
+            after_days = read("PostDays")?.unwrap_or(0);
         }
         let criteria = root.read("AdditionalCriteria", |group| self.group(group))?;
         Ok(Index {
@@ -119,24 +119,31 @@ impl Reader<'_> {
     fn exit(&self, node: &Node) -> Result<Exit, CohortError> {
         let (kind, strategy) = node.only(&["DateOffset", "CustomEra"])?;
         if kind == "DateOffset" {
-            let fields = strategy.asked(&["DateField", "Offset"])?;
+            let fields = strategy.asked(&[&["DateField"][..], &OFFSET].concat())?;
             let edges = [("StartDate", Edge::Start), ("EndDate", Edge::End)];
             let after = fields.required("DateField")?.choice(&edges)?;
-            let most = i64::from(DAYS_MAX);
-            let offset = fields.required("Offset")?;
-            let days = i32::try_from(offset.whole(-most, most)?);
-            let days = days.map_err(|_| offset.refuse("a number of days is expected"))?;
-            return Ok(Exit::Offset { after, days });
+            return match days(&fields, OFFSET)? {
+                None => Err(strategy.refuse("Offset is needed here")),
+                // Nobody is observed for a century.
+                Some(days) if days > DAYS_MAX => Ok(Exit::Observation),
+                Some(days) => {
+                    let days = i32::try_from(days).map_err(|_| strategy.refuse("too many days"))?;
+                    Ok(Exit::Offset { after, days })
+                }
+            };
         }
-        let fields = strategy.asked(&["DrugCodesetId", "GapDays", "Offset"])?;
-        let days = |key| fields.read(key, |node| days_of(node, DAYS_MAX));
+        let fields = strategy.asked(&[&["DrugCodesetId"][..], &GAP, &OFFSET].concat())?;
+        let offset_days = days(&fields, OFFSET)?.unwrap_or(0);
+        if offset_days > DAYS_MAX {
+            return Err(strategy.refuse(format!("an offset of at most {DAYS_MAX} days is allowed")));
+        }
         let concepts = self.set(fields.required("DrugCodesetId")?)?;
         let missing = || strategy.refuse("this build has no drug_exposure");
         let table = tables::table("drug_exposure").ok_or_else(missing)?;
         Ok(Exit::Era {
             event: Box::new(Event::of(table, Some(concepts))),
-            gap_days: days("GapDays")?.unwrap_or(0),
-            offset_days: days("Offset")?.unwrap_or(0),
+            gap_days: days(&fields, GAP)?.unwrap_or(0),
+            offset_days,
         })
     }
 
@@ -188,9 +195,9 @@ fn limit(node: &Node) -> Result<Pick, CohortError> {
 }
 
 fn collapse(node: &Node) -> Result<u32, CohortError> {
-    let fields = node.asked(&["CollapseType", "EraPad"])?;
+    let fields = node.asked(&[&["CollapseType"][..], &PAD].concat())?;
     fields.read("CollapseType", |kind| kind.choice(&[("ERA", ())]))?;
-    Ok(fields.read("EraPad", |node| days_of(node, DAYS_MAX))?.unwrap_or(0))
+    Ok(days(&fields, PAD)?.unwrap_or(0))
 }
 
 fn calendar(node: &Node) -> Result<Calendar, CohortError> {
@@ -206,3 +213,8 @@ fn list<T>(
 ) -> Result<Vec<T>, CohortError> {
     fields.optional(key).map_or(Ok(vec![]), |node| node.items()?.iter().map(read).collect())
 }
+
+/// Keys of numbers of days, in both spellings; see [`days`].
+const OFFSET: [&str; 3] = ["Offset", "OffsetUnit", "OffsetUnitValue"];
+const GAP: [&str; 3] = ["GapDays", "GapUnit", "GapUnitValue"];
+const PAD: [&str; 3] = ["EraPad", "EraPadUnit", "EraPadUnitValue"];

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 
 use crate::cohort::definition::Limits;
 use crate::cohort::error::CohortError;
-use crate::cohort::tree::Node;
+use crate::cohort::tree::{Fields, Node};
 
 /// A range of values that `read` reads.
 pub(super) fn range<T>(
@@ -45,14 +45,25 @@ pub(super) fn day(node: &Node) -> Result<NaiveDate, CohortError> {
     node.day()
 }
 
-/// A number of days, which old exports write as text.
-pub(super) fn days_of(node: &Node, most: u32) -> Result<u32, CohortError> {
-    let written = node.text().ok().and_then(|text| text.parse().ok());
-    match written.filter(|days| *days <= most) {
-        Some(days) => Ok(days),
-        None => node.natural(most),
+/// A number of days. Later versions of Circe write it as a value and a unit beside it, and both
+/// may be there.
+pub(super) fn days(
+    fields: &Fields<'_>,
+    [plain, unit, value]: [&str; 3],
+) -> Result<Option<u32>, CohortError> {
+    fields.read(unit, |unit| unit.choice(&[("day", ())]))?;
+    let read = |key| fields.read(key, |node| node.natural(DAYS_FAR));
+    match (read(plain)?, read(value)?) {
+        (Some(days), Some(same)) if days != same => {
+            let found = format!("{plain} is {days} and {value} is {same}");
+            Err(fields.place.refuse(found, "they are the same, or one of them is left out"))
+        }
+        (days, same) => Ok(days.or(same)),
     }
 }
+
+/// More days than the calendar of the engine has: what is compared with them may be any day.
+const DAYS_FAR: u32 = 999_999;
 
 /// Nothing, where an empty text stands for it.
 pub(super) fn empty_as_none(node: &Node) -> Option<&Node> {
