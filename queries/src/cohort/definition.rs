@@ -123,6 +123,7 @@ impl Definition {
     /// Shape: one row for each number of rules from 0 to all of them, in this order; columns
     /// `rules_passed` and `persons`. Those who pass at least `k` rules, which is what a diagram of
     /// the flow shows, are the sum of the rows from `k` on; the noise of the rows is independent.
+    /// Rows with fewer persons than the policy or the question asks for are not shown.
     ///
     /// # Privacy
     /// One boundary: a person counts once, in one row, and all rows are known beforehand.
@@ -147,7 +148,8 @@ pub(super) struct Index {
     pub(super) prior_days: u32,
     /// Days of observation after the event, at least.
     pub(super) after_days: u32,
-    /// Days before an event in which no other of the index events began.
+    /// Days before an event in which none of the observed index events began, whether or not that
+    /// one counts; of several on one day the one that ends first is looked at.
     pub(super) washout_days: u32,
     /// Which of the person's events that are observed so long count.
     pub(super) limit: Pick,

@@ -1,48 +1,4 @@
-//! Definitions as files of TOML.
-//!
-//! ```toml
-//! name = "bleeds"
-//! title = "Gastrointestinal haemorrhage while on celecoxib"
-//! limit = "all"                  # or first, last: of the included events
-//! collapse_days = 0
-//! calendar = { from = 2000-01-01, to = 2018-12-31 }
-//!
-//! [concepts.haemorrhage]         # each concept, descendants_of with all below it
-//! concepts = []
-//! descendants_of = [192671]
-//! except = []
-//! except_descendants_of = []
-//!
-//! [index]
-//! events = [{ table = "condition_occurrence", concepts = "haemorrhage", pick = "first",
-//!             start = { at_least = 2001-01-01 }, age = { at_least = 18, below = 65 },
-//!             sex = [8532], visit = [9201, 9203] }]
-//! prior_days = 365
-//! after_days = 0
-//! washout_days = 0
-//! limit = "all"                  # of the events that are observed so long
-//! criteria = { all = [] }        # as a rule, and then
-//! qualified_limit = "all"
-//!
-//! [[rules]]
-//! name = "on celecoxib, and no ulcer twice"
-//! all = [                        # or any = […]; at_least = 2, of = […]; at_most = 1, of = […]
-//!   { table = "drug_exposure", concepts = "celecoxib",
-//!     occurrences = { at_least = 1, distinct = "start_date" },
-//!     window = { from = -30, to = 0, index = "start", occurrence = "start" } },
-//!   { any = [{ person = { age = { at_least = 65 } } }] },
-//! ]
-//!
-//! [exit]                         # or at = "end_of_observation"
-//! days = 30
-//! after = "start"
-//! # or era = { table = "drug_exposure", concepts = "celecoxib" }, gap_days = 30, offset_days = 0
-//!
-//! [[censoring]]
-//! table = "death"
-//! ```
-//! Everything but `name` and `index.events` may be left out. A list of numbers, or a table as
-//! under `[concepts]`, may stand wherever the name of concepts may.
+//! Definitions as files of TOML 1.1; the front page of [`crate::cohort`] shows all keys.
 
 use std::collections::BTreeMap;
 

@@ -3,10 +3,10 @@
 //! The common core is read. Whatever else a definition asks for is refused by its path, never
 //! passed over; what asks for nothing (null, false, an empty list) may stand anywhere.
 //!
-//! Three things come out otherwise than in Circe: events of a person with the same first and last
+//! Four things come out otherwise than in Circe: events of a person with the same first and last
 //! day are one; concepts below another are those that the table of ancestors of the extract has,
-//! valid or not; and a drug exposure without a last day ends on the day after it began, whatever
-//! its days of supply.
+//! valid or not; a drug exposure without a last day ends on the day after it began, whatever its
+//! days of supply; and an exit more than a century away is the end of observation.
 
 mod criteria;
 mod group;

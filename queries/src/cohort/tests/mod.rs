@@ -81,3 +81,16 @@ fn a_person_with_one_stay_has_one_row_and_the_engine_is_told() {
     let criteria = "criteria = { all = [] }\nqualified_limit = \"first\"\n";
     assert!(last(criteria).ends_with("GROUP BY x.person_id"));
 }
+
+#[test]
+fn the_front_page_shows_a_definition_that_is_read() {
+    let page = include_str!("../mod.rs");
+    let lines = page.lines().map(|line| line.trim_start_matches("//!"));
+    let lines = lines.skip_while(|line| *line != " ```toml").skip(1);
+    let text: Vec<&str> = lines.take_while(|line| *line != " ```").collect();
+    let definition = Definition::from_toml("front page", &text.join("\n")).unwrap();
+    assert_eq!(definition.name(), "bleeds");
+    let names: Vec<String> = definition.views().into_iter().map(|view| view.name).collect();
+    let parts = ["__observed", "__primary", "__index", "__rule_1", "__eras", ""];
+    assert_eq!(names, parts.map(|part| format!("bleeds{part}")));
+}

@@ -24,7 +24,7 @@ fn every_statement_is_sql_whose_rows_stay_with_their_person() {
 fn every_statement_is_kept() {
     let mut random = Random(20_261_123);
     let mut joins = 0;
-    for i in 0..100 {
+    for i in 0..60 {
         let text = random.definition();
         let definition = Definition::from_toml("random", &text);
         let definition = definition.unwrap_or_else(|error| panic!("{i}: {error}\n{text}"));
@@ -43,7 +43,7 @@ fn every_statement_is_kept() {
         rules.check(&attrition, &text);
         assert_eq!(columns(&attrition), ["rules_passed", "persons"]);
     }
-    assert!(joins > 500, "{joins}");
+    assert!(joins > 400, "{joins}");
 }
 
 /// The rules of the engine, as far as text shows them.
