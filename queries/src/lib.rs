@@ -9,6 +9,7 @@
 pub mod cohort;
 pub mod disclosure;
 pub mod estimate;
+pub mod indicators;
 pub mod methods;
 pub mod released;
 pub mod report;
