@@ -208,17 +208,12 @@ impl Session {
     /// # Errors
     /// [`Failure::Query`], [`Failure::Store`].
     pub(crate) fn perform(&self, statement: &Statement) -> Result<Performed, Failure> {
-        self.home.prepare_receipts()?;
-        let progress = spinner("answering", self.terms.is_quiet);
-        if let (Some(federated), Verb::Ask) = (&self.federated, statement.verb()) {
-            let query = self.query(statement);
-            let done = self.runtime.block_on(self.engine.answer_federated(&query, federated));
-            drop(progress);
-            let (answer, transcript) = done.map_err(|error| failed(error, statement))?;
-            let mut reply = self.reply(answer)?;
-            reply.fault = reply.fault.or(self.home.save_transcript(&transcript).err());
+        if self.federated.is_some() && statement.verb() == Verb::Ask {
+            let reply = self.answer(&self.query(statement), statement)?;
             return Ok(Performed::Answered(Box::new(reply)));
         }
+        self.home.prepare_receipts()?;
+        let progress = spinner("answering", self.terms.is_quiet);
         let outcome = self.runtime.block_on(self.engine.perform(&self.query(statement)));
         drop(progress);
         match outcome.map_err(|error| failed(error, statement))? {
@@ -228,6 +223,61 @@ impl Session {
             Outcome::Done(phrase) => Ok(Performed::Done(phrase)),
             _ => Err(failed(Error::Internal("an outcome has no form"), statement)),
         }
+    }
+
+    /// Answers a question at a price of its own; its receipt is kept. `statement` is where it
+    /// stands, for messages.
+    ///
+    /// # Errors
+    /// [`Failure::Query`], [`Failure::Store`].
+    pub(crate) fn answer(&self, query: &Query, statement: &Statement) -> Result<Reply, Failure> {
+        self.home.prepare_receipts()?;
+        let progress = spinner("answering", self.terms.is_quiet);
+        let Some(federated) = &self.federated else {
+            let done = self.runtime.block_on(self.engine.answer(query));
+            drop(progress);
+            return self.reply(done.map_err(|error| failed(error, statement))?);
+        };
+        let done = self.runtime.block_on(self.engine.answer_federated(query, federated));
+        drop(progress);
+        let (answer, transcript) = done.map_err(|error| failed(error, statement))?;
+        let mut reply = self.reply(answer)?;
+        reply.fault = reply.fault.or(self.home.save_transcript(&transcript).err());
+        Ok(reply)
+    }
+
+    /// The answer of a question that was asked before; nothing is charged.
+    ///
+    /// # Errors
+    /// [`Failure::Query`].
+    pub(crate) fn recall(
+        &self,
+        query: &Query,
+        statement: &Statement,
+    ) -> Result<Option<Answer>, Failure> {
+        let found = self.runtime.block_on(self.engine.recall(query));
+        found.map_err(|error| failed(error, statement))
+    }
+
+    /// What a question would cost.
+    ///
+    /// # Errors
+    /// [`Failure::Query`].
+    pub(crate) fn price(&self, query: &Query, statement: &Statement) -> Result<Quote, Failure> {
+        let quoted = match &self.terms.federation {
+            Some(terms) => self.runtime.block_on(self.engine.quote_federated(query, terms)),
+            None => self.runtime.block_on(self.engine.quote(query)),
+        };
+        quoted.map_err(|error| failed(error, statement))
+    }
+
+    /// What questions cost together, if all of them are fixed before the first is answered.
+    ///
+    /// # Errors
+    /// [`Failure::Engine`].
+    pub(crate) fn price_together(&self, queries: &[Query]) -> Result<Registered, Failure> {
+        let priced = self.runtime.block_on(self.engine.registered(queries, TOGETHER_DELTA));
+        priced.map_err(Failure::Engine)
     }
 
     /// Tells what a statement would cost, or does it if it costs nothing: nothing is charged.
@@ -241,16 +291,7 @@ impl Session {
                 "what EXECUTE costs is not told beforehand; nothing was asked or charged",
                 "put the values into the query, and ask for its price",
             )),
-            Verb::Ask => {
-                let query = self.query(statement);
-                let quoted = match &self.terms.federation {
-                    Some(terms) => {
-                        self.runtime.block_on(self.engine.quote_federated(&query, terms))
-                    }
-                    None => self.runtime.block_on(self.engine.quote(&query)),
-                };
-                Ok(Performed::Quoted(quoted.map_err(|error| failed(error, statement))?))
-            }
+            Verb::Ask => Ok(Performed::Quoted(self.price(&self.query(statement), statement)?)),
         }
     }
 
@@ -260,8 +301,7 @@ impl Session {
     /// [`Failure::Query`].
     pub(crate) fn registered(&self, statements: &[&Statement]) -> Result<Registered, Failure> {
         let queries: Vec<_> = statements.iter().map(|statement| self.query(statement)).collect();
-        let priced = self.runtime.block_on(self.engine.registered(&queries, TOGETHER_DELTA));
-        priced.map_err(Failure::Engine)
+        self.price_together(&queries)
     }
 
     /// Keeps the receipt of an answer. That of a repeated one is the same again.
@@ -280,7 +320,8 @@ impl Session {
         Ok(Reply { answer, receipt, balance: self.balance()?, fault })
     }
 
-    fn query(&self, statement: &Statement) -> Query {
+    /// A question by the terms of this session.
+    pub(crate) fn query(&self, statement: &Statement) -> Query {
         let bounds = ContributionBounds {
             rows_per_person: self.terms.rows_per_person,
             groups_per_person: self.terms.groups_per_person,

@@ -187,6 +187,15 @@ impl Engine {
         self.publish(&priced, estimates, charged, Papers { intent, salt, mechanisms, notes })
     }
 
+    /// The answer that was released to the same question before; none if there is none, or if it
+    /// was redacted. Nothing is charged, and no record is read.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`], as [`Engine::answer`].
+    pub async fn recall(&self, query: &Query) -> Result<Option<Answer>, Error> {
+        Ok(self.repeated(&self.plan(query).await?))
+    }
+
     /// What a query would cost, and how noisy its columns would be. Nothing is charged or read.
     ///
     /// # Errors

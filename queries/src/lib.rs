@@ -9,10 +9,12 @@
 pub mod cohort;
 pub mod disclosure;
 pub mod estimate;
+pub mod file;
 pub mod indicators;
 pub mod methods;
 pub mod released;
 pub mod report;
+pub mod results;
 
 #[cfg(test)]
 mod shared;

@@ -64,7 +64,9 @@ impl Released {
         let rows = (0..answer.len())
             .map(|row| columns.clone().map(|column| cell(row, column)).collect())
             .collect();
-        Self::new(answer.columns().to_vec(), rows, receipt, answer.notes.clone())
+        // That a release is given again says nothing about its numbers.
+        let notes = answer.notes.iter().filter(|note| !note.starts_with("answered before"));
+        Self::new(answer.columns().to_vec(), rows, receipt, notes.cloned().collect())
     }
 
     /// Names of the columns.

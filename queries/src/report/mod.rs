@@ -8,11 +8,14 @@
 //! The document is a value that knows nothing of its rendering, and a rendering computes no
 //! statistic: it only decides how many digits of a number are shown.
 
+pub mod compose;
 pub mod exhibits;
+pub mod files;
 pub mod html;
 pub mod model;
 pub mod numbers;
 pub mod plots;
 pub mod rows;
+pub mod spec;
 #[cfg(test)]
 pub(crate) mod sample;
