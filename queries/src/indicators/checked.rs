@@ -269,7 +269,7 @@ fn column(_: &Spanned<String>, of: &ColumnDocument) -> Result<Column, Fault> {
         RoleName::Time => Role::Time { step: of.step.ok_or_else(|| needs("a step"))? },
         RoleName::Unit => Role::Unit,
         RoleName::Item => Role::Item,
-        RoleName::Exposure => Role::Exposure,
+        RoleName::Exposed => Role::Exposed,
         RoleName::Rank => Role::Rank,
         RoleName::Interval => Role::Interval { width: width(of)?.ok_or_else(|| needs("a width"))? },
         RoleName::Digit => Role::Digit,
@@ -299,7 +299,7 @@ fn column(_: &Spanned<String>, of: &ColumnDocument) -> Result<Column, Fault> {
     Ok(Column { role, label: said(of.label.clone())?, values: of.values.clone() })
 }
 
-fn bands(of: &ColumnDocument) -> Result<Option<Vec<u32>>, Fault> {
+fn bands(of: &ColumnDocument) -> Result<Option<Vec<u16>>, Fault> {
     let Some(bands) = &of.bands else { return Ok(None) };
     let firsts = bands.get_ref();
     if firsts.is_empty() || !firsts.is_sorted_by(|a, b| a < b) {

@@ -64,7 +64,7 @@ pub(super) struct ColumnDocument {
     pub(super) label: Spanned<String>,
     #[serde(default)]
     pub(super) values: BTreeMap<String, String>,
-    pub(super) bands: Option<Spanned<Vec<u32>>>,
+    pub(super) bands: Option<Spanned<Vec<u16>>>,
     pub(super) step: Option<Step>,
     pub(super) width: Option<Spanned<f64>>,
     pub(super) level: Option<Spanned<f64>>,
@@ -80,7 +80,7 @@ pub(super) enum RoleName {
     Time,
     Unit,
     Item,
-    Exposure,
+    Exposed,
     Rank,
     Interval,
     Digit,

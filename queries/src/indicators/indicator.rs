@@ -10,6 +10,7 @@ use super::error::IndicatorError;
 use super::method::{Method, not_one_of};
 use super::parameter::{Parameter, Value};
 use super::template::Template;
+use crate::methods::populations::AgeBand;
 
 /// One indicator of the catalogue.
 #[derive(Clone, Debug, PartialEq)]
@@ -199,6 +200,15 @@ pub struct Column {
     pub values: BTreeMap<String, String>,
 }
 
+impl Column {
+    /// The bands of ages that it names, in order; none for other roles.
+    pub fn age_bands(&self) -> Option<Vec<AgeBand>> {
+        let Role::Age { bands } = &self.role else { return None };
+        let ends = bands.iter().skip(1).map(|next| next.checked_sub(1)).chain([None]);
+        Some(bands.iter().zip(ends).map(|(from, to)| AgeBand { from: *from, to }).collect())
+    }
+}
+
 /// What a column is to a method.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Role {
@@ -207,7 +217,7 @@ pub enum Role {
     /// An age band, by its first year.
     Age {
         /// First years of all bands, in order; the last band has no end.
-        bands: Vec<u32>,
+        bands: Vec<u16>,
     },
     /// A day, or a year, by which the result is in order.
     Time {
@@ -219,7 +229,7 @@ pub enum Role {
     /// One of many that something may be due to: a drug, a lot.
     Item,
     /// Whether exposed: 1, or 0.
-    Exposure,
+    Exposed,
     /// A place in an order from the worst off to the best.
     Rank,
     /// The number of an interval of time, from 0; the last has no end.
@@ -261,7 +271,7 @@ impl Role {
     pub(super) const TIME: &'static str = "time";
     pub(super) const UNIT: &'static str = "unit";
     pub(super) const ITEM: &'static str = "item";
-    pub(super) const EXPOSURE: &'static str = "exposure";
+    pub(super) const EXPOSED: &'static str = "exposed";
     pub(super) const RANK: &'static str = "rank";
     pub(super) const INTERVAL: &'static str = "interval";
     pub(super) const DIGIT: &'static str = "digit";
@@ -283,7 +293,7 @@ impl Role {
             Self::Time { .. } => Self::TIME,
             Self::Unit => Self::UNIT,
             Self::Item => Self::ITEM,
-            Self::Exposure => Self::EXPOSURE,
+            Self::Exposed => Self::EXPOSED,
             Self::Rank => Self::RANK,
             Self::Interval { .. } => Self::INTERVAL,
             Self::Digit => Self::DIGIT,
@@ -308,7 +318,7 @@ impl Role {
                 | Self::Time { .. }
                 | Self::Unit
                 | Self::Item
-                | Self::Exposure
+                | Self::Exposed
                 | Self::Rank
                 | Self::Interval { .. }
                 | Self::Digit

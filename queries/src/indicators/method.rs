@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::indicator::{Column, Role};
 use super::nearest::nearest;
+use crate::methods::populations::StandardPopulation;
 
 /// What is made of an answer's columns.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -93,6 +94,17 @@ impl Standard {
             Self::Us2000 => "us-2000",
         }
     }
+
+    /// Its weights.
+    pub fn population(self) -> Option<&'static StandardPopulation> {
+        StandardPopulation::named(match self {
+            Self::Who2000 => "WHO 2000-2025",
+            Self::Esp2013 => "ESP 2013",
+            Self::Esp1976 => "ESP 1976",
+            Self::Segi1960 => "Segi 1960",
+            Self::Us2000 => "US 2000",
+        })
+    }
 }
 
 impl Method {
@@ -159,6 +171,14 @@ impl Method {
                 return Err((Some(name), format!("more than one column has role {role:?}")));
             }
         }
+        if let Self::DirectlyStandardisedRate(standard) = self
+            && let Some((name, bands)) =
+                columns.clone().find_map(|(name, column)| Some((name, column.age_bands()?)))
+            && standard.population().and_then(|weights| weights.weights_of(&bands)).is_none()
+        {
+            let reason = format!("bands are not made of whole bands of {}", standard.name());
+            return Err((Some(name), reason));
+        }
         for role in rule.needs {
             if !columns.clone().any(|(_, column)| column.role.name() == *role) {
                 let reason = format!("method {:?} needs a column of role {role:?}", rule.name);
@@ -218,7 +238,7 @@ const fn rule(
 
 const SHARE: &[&str] = &[Role::NUMERATOR, Role::DENOMINATOR];
 const PARTS: &[&str] = &[Role::STRATUM, Role::AGE, Role::UNIT, Role::TIME];
-const COMPARED: &[&str] = &[Role::EXPOSURE, Role::NUMERATOR, Role::DENOMINATOR];
+const COMPARED: &[&str] = &[Role::EXPOSED, Role::NUMERATOR, Role::DENOMINATOR];
 const WITHIN: &[&str] = &[Role::STRATUM, Role::AGE];
 const ONLY: &[&str] = &[Role::STRATUM];
 
@@ -289,6 +309,14 @@ mod tests {
         }
         let european = Method::DirectlyStandardisedRate(Standard::Esp2013);
         assert_eq!(Method::named("directly-standardised-rate(esp-2013)"), Ok(european));
+    }
+
+    #[test]
+    fn every_standard_has_its_weights() {
+        for standard in Standard::ALL {
+            let weights = standard.population().unwrap().weights;
+            assert!(weights.len() >= 18, "{}", standard.name());
+        }
     }
 
     #[test]

@@ -205,6 +205,11 @@ fn what_makes_no_sense_is_refused_with_its_place_and_what_is_allowed() {
         ),
         ("[\"age\", \"sex\"]", "[\"age\", \"age\"]", "9:18: \"age\" is listed twice"),
         ("bands = [0, 65]", "bands = [65, 0]", "38:46: bands [65, 0] are not ages in order"),
+        (
+            "bands = [0, 65]",
+            "bands = [0, 66]",
+            "38:1: bands are not made of whole bands of who-2000",
+        ),
         (", bands = [0, 65]", "", "38:16: this role needs bands"),
         (
             "label = \"Ill\"",
