@@ -242,7 +242,7 @@ pub(crate) fn quote_json(quote: &Quote, balance: Option<Balance>, confidence: f6
 }
 
 /// Half the width that the noise alone gives the interval of a column.
-fn width(column: &QuotedColumn, confidence: f64) -> f64 {
+pub(crate) fn width(column: &QuotedColumn, confidence: f64) -> f64 {
     column.noise * normal_quantile(1.0 - confidence)
 }
 

@@ -1,5 +1,6 @@
 //! Files that people write: where in them something is wrong, and what they may have meant.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// What is wrong with a file.
@@ -39,6 +40,11 @@ pub(crate) struct Source<'a> {
 }
 
 impl Source<'_> {
+    /// The text between two places.
+    pub(crate) fn at(&self, span: Range<usize>) -> &str {
+        self.text.get(span).unwrap_or_default()
+    }
+
     pub(crate) fn malformed(&self, (at, reason): Fault) -> FileError {
         let before = self.text.get(..at).unwrap_or_default();
         let line = before.rsplit('\n').next().unwrap_or_default();

@@ -9,11 +9,13 @@ pub(crate) mod export;
 pub(crate) mod extract;
 pub(crate) mod federation;
 pub(crate) mod holder;
+pub(crate) mod indicators;
 pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod mirror;
 pub(crate) mod policy;
 mod redact;
+pub(crate) mod report;
 pub(crate) mod serve;
 pub(crate) mod site;
 pub(crate) mod sql;
@@ -84,6 +86,13 @@ enum Command {
     /// holds, ESTIMATE query what it would cost; neither is charged. CREATE VIEW name AS query and
     /// PREPARE name AS query name queries until the command ends; EXECUTE name(values) asks one.
     Sql(sql::Arguments),
+    /// List and explain indicators: questions of population health with their methods
+    Indicators(indicators::Arguments),
+    /// Ask several indicators and write a page with tables, figures, methods and receipts
+    ///
+    /// What was asked before costs nothing: a report that was interrupted goes on when it is run
+    /// again, and one that is run twice is the same.
+    Report(report::Arguments),
     /// Verify receipts, offline
     Verify(verify::Arguments),
     /// Write a receipt in the forms that other systems read
@@ -151,6 +160,8 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<(), Failure> {
         Command::Ledger(arguments) => ledger::run(&arguments, &context, out),
         Command::Keys(arguments) => keys::run(&arguments, &context, out),
         Command::Budget(arguments) => budget::run(&arguments, &context, out),
+        Command::Indicators(arguments) => indicators::run(&arguments, &context, out),
+        Command::Report(arguments) => report::run(&arguments, &context, out),
         Command::Sql(arguments) => sql::run(arguments, &context, out),
         Command::Verify(arguments) => verify::run(&arguments, &context, out),
         Command::Export(arguments) => export::run(&arguments, &context, out),

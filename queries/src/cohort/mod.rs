@@ -66,7 +66,6 @@ mod circe;
 pub mod definition;
 mod document;
 pub mod error;
-mod nearest;
 pub mod sql;
 mod tables;
 #[cfg(test)]

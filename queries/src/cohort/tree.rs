@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::cohort::error::{CohortError, Place};
-use crate::cohort::nearest::nearest;
+use crate::file::nearest;
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
@@ -280,7 +280,7 @@ impl<'a> Fields<'a> {
 
 /// What may have been meant, and what is allowed.
 fn meant(word: &str, allowed: &[&str]) -> String {
-    match nearest(word, allowed) {
+    match nearest(word, allowed.iter().copied()) {
         Some(near) => format!("perhaps {near:?} is meant; allowed are {}", listed(allowed)),
         None => format!("allowed are {}", listed(allowed)),
     }

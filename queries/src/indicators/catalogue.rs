@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::file::{self, FileError, nearest};
+
 use super::error::IndicatorError;
 use super::files::BUILT_IN;
 use super::indicator::Indicator;
-use super::nearest::nearest;
 
 /// Indicators by name.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,12 +32,12 @@ impl Catalogue {
     /// The same with every `.toml` file of a directory, in the order of their names.
     ///
     /// # Errors
-    /// [`IndicatorError::Unreadable`] if the directory or a file cannot be read,
-    /// [`IndicatorError::Malformed`] if a file is wrong, [`IndicatorError::Taken`] if its name is.
+    /// [`FileError::Unreadable`] if the directory or a file cannot be read,
+    /// [`IndicatorError::File`] if a file is wrong, [`IndicatorError::Taken`] if its name is.
     pub fn with_directory(mut self, directory: &Path) -> Result<Self, IndicatorError> {
         let unreadable = |path: &Path| {
             let path = path.to_owned();
-            move |source| IndicatorError::Unreadable { path, source }
+            move |source| FileError::Unreadable { path, source }
         };
         let entries = fs::read_dir(directory).map_err(unreadable(directory))?;
         let paths: Result<Vec<PathBuf>, _> = entries.map(|entry| Ok(entry?.path())).collect();
@@ -44,7 +45,7 @@ impl Catalogue {
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
         paths.sort();
         for path in paths {
-            let text = fs::read_to_string(&path).map_err(unreadable(&path))?;
+            let text = file::read(&path)?;
             self.add(&path.display().to_string(), &text)?;
         }
         Ok(self)
@@ -53,7 +54,7 @@ impl Catalogue {
     /// The same with one more.
     ///
     /// # Errors
-    /// [`IndicatorError::Malformed`] if the text is wrong, [`IndicatorError::Taken`] if its name
+    /// [`IndicatorError::File`] if the text is wrong, [`IndicatorError::Taken`] if its name
     /// is.
     pub fn add(&mut self, file: &str, text: &str) -> Result<(), IndicatorError> {
         let indicator = Indicator::read(file, text)?;

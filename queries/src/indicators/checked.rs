@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::{Spanned, Value as Toml};
 
-use super::document::{
-    ColumnDocument, ConceptsDocument, Document, Fault, ParameterDocument, RoleName, Source,
-};
+use crate::file::{Fault, Source};
+
+use super::document::{ColumnDocument, ConceptsDocument, Document, ParameterDocument, RoleName};
 use super::indicator::{Column, ConceptSet, Indicator, Role, Step, Version};
 use super::method::{Method, not_one_of};
 use super::parameter::{Parameter, Value, date, days_of_the_engine};

@@ -1,14 +1,13 @@
 //! The shape of an indicator's file, with the place of every value that is checked afterwards.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use serde::Deserialize;
 use toml::{Spanned, Value as Toml};
 
-use super::error::IndicatorError;
+use crate::file::{FileError, Source};
+
 use super::indicator::{Dates, Field, Figure, Indicator, PersonBounds, Step};
-use super::nearest::nearest;
 
 /// A file as it is written.
 #[derive(Debug, Deserialize)]
@@ -97,49 +96,9 @@ pub(super) enum RoleName {
 
 impl Document {
     /// Reads a file and checks all of it.
-    pub(super) fn read(file: &str, text: &str) -> Result<Indicator, IndicatorError> {
+    pub(super) fn read(file: &str, text: &str) -> Result<Indicator, FileError> {
         let source = Source { file, text };
         let document: Self = toml::from_str(text).map_err(|error| source.syntax(&error))?;
-        document.checked(&source).map_err(|(at, reason)| source.malformed(at, reason))
-    }
-}
-
-/// Where something is wrong, in bytes of the file, and what.
-pub(super) type Fault = (usize, String);
-
-/// The text that is read, for places in messages.
-pub(super) struct Source<'a> {
-    pub(super) file: &'a str,
-    pub(super) text: &'a str,
-}
-
-impl Source<'_> {
-    /// The text between two places.
-    pub(super) fn at(&self, span: Range<usize>) -> &str {
-        self.text.get(span).unwrap_or_default()
-    }
-
-    fn malformed(&self, at: usize, reason: String) -> IndicatorError {
-        let before = self.text.get(..at).unwrap_or_default();
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        IndicatorError::Malformed {
-            file: self.file.to_owned(),
-            line: before.matches('\n').count() + 1,
-            column: line.chars().count() + 1,
-            reason,
-        }
-    }
-
-    /// What the parser says, with the word that may have been meant: it names the wrong one and
-    /// then those allowed, each between grave accents.
-    fn syntax(&self, error: &toml::de::Error) -> IndicatorError {
-        let mut reason = error.message().trim().replace('\n', ", ");
-        let words: Vec<&str> = error.message().split('`').skip(1).step_by(2).collect();
-        if let [wrong, allowed @ ..] = words.as_slice()
-            && let Some(meant) = nearest(wrong, allowed.iter().copied())
-        {
-            reason.push_str(&format!("; did you mean `{meant}`?"));
-        }
-        self.malformed(error.span().map_or(0, |span| span.start), reason)
+        document.checked(&source).map_err(|fault| source.malformed(fault))
     }
 }

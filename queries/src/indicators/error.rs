@@ -1,23 +1,14 @@
 //! What can be wrong with an indicator, or with how it is asked.
 
-use std::path::PathBuf;
+use crate::file::FileError;
 
 /// Why an indicator cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IndicatorError {
-    /// A file says what makes no sense.
-    #[error("{file}:{line}:{column}: {reason}")]
-    Malformed {
-        /// The file, as it was named.
-        file: String,
-        /// Line, from 1.
-        line: usize,
-        /// Column in characters, from 1.
-        column: usize,
-        /// What is wrong, with the value that is, and what would be allowed.
-        reason: String,
-    },
+    /// A file is wrong, or cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// Two files define an indicator of the same name.
     #[error("{file}: there is an indicator {id:?} already; give this one another id")]
     Taken {
@@ -43,14 +34,6 @@ pub enum IndicatorError {
         name: String,
         /// What is wrong, and what would be allowed.
         reason: String,
-    },
-    /// A directory or file cannot be read.
-    #[error("{} cannot be read", path.display())]
-    Unreadable {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
     },
 }
 

@@ -59,9 +59,9 @@ impl Indicator {
     /// Reads and checks the text of one file; `file` is its name in messages.
     ///
     /// # Errors
-    /// [`IndicatorError::Malformed`] at the first thing that is wrong.
+    /// [`IndicatorError::File`] at the first thing that is wrong.
     pub fn read(file: &str, text: &str) -> Result<Self, IndicatorError> {
-        Document::read(file, text)
+        Ok(Document::read(file, text)?)
     }
 
     /// The SQL to run: the defaults, or what is given instead of them by name.
@@ -152,6 +152,20 @@ pub enum Field {
     SupplyChain,
     /// What it costs, and whether it was billed rightly.
     Administration,
+}
+
+impl Field {
+    /// Its name in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PopulationHealth => "population-health",
+            Self::Surveillance => "surveillance",
+            Self::WearablesLabs => "wearables-labs",
+            Self::Safety => "safety",
+            Self::SupplyChain => "supply-chain",
+            Self::Administration => "administration",
+        }
+    }
 }
 
 /// How much of dates an indicator needs, from the least.

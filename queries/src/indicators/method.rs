@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use crate::file::nearest;
+
 use super::indicator::{Column, Role};
-use super::nearest::nearest;
 use crate::methods::populations::StandardPopulation;
 
 /// What is made of an answer's columns.

@@ -30,7 +30,6 @@ pub mod error;
 mod files;
 pub mod indicator;
 pub mod method;
-mod nearest;
 pub mod parameter;
 mod template;
 #[cfg(test)]

@@ -305,7 +305,7 @@ fn a_directory_adds_to_the_built_in_ones_and_takes_none_of_their_names() {
     assert!(error.contains("again.toml:1:"), "{error}");
     let missing = directory.path().join("missing");
     let error = Catalogue::default().with_directory(&missing).unwrap_err();
-    assert!(matches!(error, IndicatorError::Unreadable { .. }), "{error}");
+    assert!(matches!(error, IndicatorError::File(_)), "{error}");
     let error = catalogue.find("benford-charge").unwrap_err().to_string();
     assert_eq!(error, "no indicator \"benford-charge\"; did you mean \"benford-charges\"?");
 }

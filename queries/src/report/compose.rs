@@ -131,11 +131,7 @@ fn key_numbers(described: &[Answered]) -> Option<Block> {
     Some(Block::KeyNumbers { numbers: vec![number] })
 }
 
-fn methods_section(
-    spec: &Spec,
-    methods: &[(String, Vec<String>)],
-    privacy: Vec<Fact>,
-) -> Section {
+fn methods_section(spec: &Spec, methods: &[(String, Vec<String>)], privacy: Vec<Fact>) -> Section {
     let mut section = Part::Methods.section();
     section.blocks.push(Block::paragraph(
         "Each number was released with differential privacy: what one person can contribute was \
@@ -175,7 +171,8 @@ fn facts(question: &Question, used: &str) -> Vec<Fact> {
     if !question.parameters.is_empty() {
         facts.push(Fact::code("Asked with", question.parameters.join(", ")));
     }
-    let made = if used.is_empty() { question.indicator.method.to_string() } else { used.to_owned() };
+    let made =
+        if used.is_empty() { question.indicator.method.to_string() } else { used.to_owned() };
     facts.push(Fact::new("Method", made));
     facts.push(Fact::new("Privacy loss", format!("epsilon {}", question.epsilon)));
     facts.push(Fact::new("Source", source));

@@ -16,6 +16,6 @@ pub mod model;
 pub mod numbers;
 pub mod plots;
 pub mod rows;
-pub mod spec;
 #[cfg(test)]
 pub(crate) mod sample;
+pub mod spec;

@@ -270,7 +270,10 @@ mod tests {
     fn what_is_wrong_is_said_with_its_line_and_what_is_allowed() {
         let section = |list: &str| format!("[[results]]\nheading = \"H\"\nindicators = [{list}]\n");
         for (rest, said) in [
-            (section("\"astma-prevalence\""), "report.toml:8:15: no indicator \"astma-prevalence\""),
+            (
+                section("\"astma-prevalence\""),
+                "report.toml:8:15: no indicator \"astma-prevalence\"",
+            ),
             (section("\"astma-prevalence\""), "did you mean \"asthma-prevalence\"?"),
             (section(""), "at least one indicator"),
             (section("{ id = \"asthma-prevalence\", epsilon = 0 }"), "epsilon 0 is not above 0"),

@@ -14,7 +14,7 @@ use crate::report::plots::{Categories, Forest, ForestRow, Group as Drawn, Plot, 
 
 /// Exposed against others, in each stratum and, where there are several, together.
 pub(super) fn risks(view: &View<'_>) -> Outcome {
-    let keys = view.keys_but(&["exposure"]);
+    let keys = view.keys_but(&["exposed"]);
     let groups = view.groups(&keys);
     let found: Vec<(String, Option<TwoByTwo>)> =
         groups.iter().map(|group| (group.label.clone(), two_by_two(view, group))).collect();
@@ -41,7 +41,7 @@ pub(super) fn risks(view: &View<'_>) -> Outcome {
         forest.push(ForestRow { label, role: Role::Total, cell: Cell::from(&pooled) });
     }
     let word = |exposed: &str| {
-        let column = view.one("exposure").map(|(_, column)| column);
+        let column = view.one("exposed").map(|(_, column)| column);
         let word = column.and_then(|column| column.values.get(exposed).cloned());
         word.unwrap_or_else(|| if exposed == "1" { "exposed" } else { "others" }.to_owned())
     };
@@ -78,7 +78,7 @@ pub(super) fn risks(view: &View<'_>) -> Outcome {
 fn two_by_two(view: &View<'_>, group: &Group) -> Option<TwoByTwo> {
     let of = |exposed: &str, role: &str| {
         let mut rows = group.rows.iter().copied();
-        let row = rows.find(|row| view.key(*row, "exposure") == Some(exposed))?;
+        let row = rows.find(|row| view.key(*row, "exposed") == Some(exposed))?;
         view.estimate(row, role).cloned()
     };
     Some(TwoByTwo::of_totals([
@@ -186,7 +186,8 @@ pub(super) fn disproportionality(view: &View<'_>) -> Outcome {
         let noise = |of: fn(&(&Estimate, &Estimate)) -> f64, own: &Estimate| {
             (all.iter().map(of).sum::<f64>() - own.noise_variance).max(0.0)
         };
-        let receipts = |estimate: Estimate| Estimate { receipts: both.receipts.clone(), ..estimate };
+        let receipts =
+            |estimate: Estimate| Estimate { receipts: both.receipts.clone(), ..estimate };
         let event_only = receipts(Estimate {
             noise_variance: noise(|(x, _)| x.noise_variance, both),
             ..Estimate::exact(others(|(x, _)| x.value, both))
@@ -195,12 +196,8 @@ pub(super) fn disproportionality(view: &View<'_>) -> Outcome {
             noise_variance: noise(|(_, n)| n.noise_variance, product),
             ..Estimate::exact(others(|(_, n)| n.value, product))
         });
-        let counts = TwoByTwo::of_totals([
-            both.clone(),
-            product.clone(),
-            event_only.clone(),
-            rest.clone(),
-        ]);
+        let counts =
+            TwoByTwo::of_totals([both.clone(), product.clone(), event_only.clone(), rest.clone()]);
         let product_only = less(product, both);
         let neither = less(&rest, &event_only);
         let reports = Reports::of_cells(both, &product_only, &event_only, &neither);
@@ -229,13 +226,8 @@ pub(super) fn disproportionality(view: &View<'_>) -> Outcome {
     let mut value = axis(view, "Reporting odds ratio");
     value.unit = Unit::Ratio;
     let sides = ("fewer than after others".to_owned(), "more than after others".to_owned());
-    let plot = Plot::Forest(Forest {
-        row: view.label("item"),
-        value,
-        rows: forest,
-        null: 1.0,
-        sides,
-    });
+    let plot =
+        Plot::Forest(Forest { row: view.label("item"), value, rows: forest, null: 1.0, sides });
     let table = table(view, columns, plain(rows));
     Outcome { table, figure: figure(view, Some(plot)), methods: names(methods) }
 }

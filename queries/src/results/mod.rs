@@ -64,7 +64,11 @@ impl Outcome {
     ///
     /// # Errors
     /// [`OutcomeError`] if the columns are not those of the indicator.
-    pub fn of(indicator: &Indicator, released: &Released, level: f64) -> Result<Self, OutcomeError> {
+    pub fn of(
+        indicator: &Indicator,
+        released: &Released,
+        level: f64,
+    ) -> Result<Self, OutcomeError> {
         let view = View::new(indicator, released, level)?;
         let outcome = match indicator.method {
             Method::Count
@@ -172,4 +176,3 @@ fn names<'a>(methods: impl IntoIterator<Item = &'a str>) -> Vec<String> {
 fn missing() -> Cell {
     Cell::suppressed("not released")
 }
-

@@ -53,11 +53,7 @@ pub(super) fn distribution(view: &View<'_>) -> Outcome {
 }
 
 /// The persons of each class over `whole` of all.
-fn shares(
-    view: &View<'_>,
-    role: &str,
-    whole: impl Fn(&[Estimate]) -> Option<Estimate>,
-) -> Outcome {
+fn shares(view: &View<'_>, role: &str, whole: impl Fn(&[Estimate]) -> Option<Estimate>) -> Outcome {
     let keys = view.keys_but(&[role]);
     let (mut groups, mut drawn, mut methods) = (vec![], vec![], vec![]);
     let mut classes: Vec<String> = vec![];
@@ -70,9 +66,8 @@ fn shares(
             let Some((place, column)) = view.one(role) else { continue };
             let label = view.word(row, place, column);
             let pair = view.estimate(row, "count").zip(all.as_ref());
-            let share = pair.map(|(part, whole)| {
-                proportion(part, whole, ProportionLimits::Wilson, view.level)
-            });
+            let share = pair
+                .map(|(part, whole)| proportion(part, whole, ProportionLimits::Wilson, view.level));
             methods.extend(share.as_ref().map(|share| share.method));
             let cell = share.as_ref().map_or_else(missing, Cell::from);
             rows.push(Row::new(label.clone(), [view.cell(row, "count"), cell.clone()]));
@@ -113,14 +108,15 @@ pub(super) fn cascade(view: &View<'_>) -> Outcome {
         let first = stages.first().and_then(|(place, _)| of(*place));
         let (mut rows, mut cells) = (vec![], vec![]);
         for (place, column) in &stages {
-            let share = of(*place).zip(first).map(|(part, whole)| {
-                proportion(part, whole, ProportionLimits::Wilson, view.level)
-            });
+            let share = of(*place)
+                .zip(first)
+                .map(|(part, whole)| proportion(part, whole, ProportionLimits::Wilson, view.level));
             methods.extend(share.as_ref().map(|share| share.method));
             let count = of(*place).map_or_else(missing, Cell::from);
             // Nobody's share of itself is estimated.
             let is_first = rows.is_empty();
-            let share = if is_first { Some(Cell::exact(1.0)) } else { share.map(|s| Cell::from(&s)) };
+            let share =
+                if is_first { Some(Cell::exact(1.0)) } else { share.map(|s| Cell::from(&s)) };
             let cell = share.unwrap_or_else(missing);
             rows.push(Row::new(column.label.clone(), [count, cell.clone()]));
             cells.push(cell);
@@ -162,9 +158,9 @@ pub(super) fn benford(view: &View<'_>) -> Outcome {
         let all = Estimate::sum(there.iter());
         let (mut rows, mut cells) = (vec![], vec![]);
         for ((digit, count), expected) in digits.iter().zip(&counts).zip(&law) {
-            let share = count.as_ref().map(|part| {
-                proportion(part, &all, ProportionLimits::Wilson, view.level)
-            });
+            let share = count
+                .as_ref()
+                .map(|part| proportion(part, &all, ProportionLimits::Wilson, view.level));
             let cell = share.as_ref().map_or_else(missing, Cell::from);
             let number = count.as_ref().map_or_else(missing, Cell::from);
             rows.push(Row::new(digit.clone(), [number, cell.clone(), Cell::exact(*expected)]));

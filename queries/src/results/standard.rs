@@ -8,7 +8,7 @@ use crate::indicators::method::Standard;
 use crate::methods::counts::{Limits as CountLimits, Noise};
 use crate::methods::funnel::Position;
 use crate::methods::lifetable::{Band, life_expectancy};
-use crate::methods::populations::{AgeBand, StandardPopulation};
+use crate::methods::populations::AgeBand;
 use crate::methods::standardisation::{self, DirectLimits, Stratum};
 use crate::methods::{funnel as funnels, rates};
 use crate::report::model::{Cell, Column, Row, Unit};
@@ -61,7 +61,7 @@ fn rates_of(
     factor: f64,
 ) -> Result<Option<[Estimate; 4]>, OutcomeError> {
     let Some((bands, numbers)) = bands(view, group)? else { return Ok(None) };
-    let population = StandardPopulation::named(published(standard));
+    let population = standard.population();
     let Some(weights) = population.and_then(|standard| standard.weights_of(&bands)) else {
         return Ok(None);
     };
@@ -99,17 +99,6 @@ fn bands<'a>(view: &View<'a>, group: &Group) -> Result<Option<Banded<'a>>, Outco
 fn whole(view: &View<'_>, row: usize, role: &str) -> Result<u16, OutcomeError> {
     let key = view.key(row, role).unwrap_or_default();
     key.parse().map_err(|_| view.wrong(role, key, "a first year of age"))
-}
-
-/// The name under which the weights are published.
-const fn published(standard: Standard) -> &'static str {
-    match standard {
-        Standard::Who2000 => "WHO 2000-2025",
-        Standard::Esp2013 => "ESP 2013",
-        Standard::Esp1976 => "ESP 1976",
-        Standard::Segi1960 => "Segi 1960",
-        Standard::Us2000 => "US 2000",
-    }
 }
 
 /// Expectation of life at the first age of each band.
@@ -236,8 +225,7 @@ pub(super) fn funnel(view: &View<'_>) -> Result<Outcome, OutcomeError> {
     let mut rows = Vec::new();
     let mut points = Vec::new();
     let mut methods = Vec::new();
-    let pair =
-        |row: usize| view.estimate(row, "numerator").zip(view.estimate(row, "denominator"));
+    let pair = |row: usize| view.estimate(row, "numerator").zip(view.estimate(row, "denominator"));
     let both: Vec<_> = view.rows().filter_map(pair).collect();
     let part = Estimate::sum(both.iter().map(|(part, _)| *part));
     let whole = Estimate::sum(both.iter().map(|(_, whole)| *whole));

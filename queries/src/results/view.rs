@@ -31,10 +31,9 @@ impl<'a> View<'a> {
     ) -> Result<Self, OutcomeError> {
         let place = |(name, column): (&'a String, &'a Column)| match released.place(name) {
             Some(place) => Ok((place, column)),
-            None => Err(OutcomeError::Column {
-                indicator: indicator.id.clone(),
-                column: name.clone(),
-            }),
+            None => {
+                Err(OutcomeError::Column { indicator: indicator.id.clone(), column: name.clone() })
+            }
         };
         let columns = indicator.columns.iter().map(place);
         let mut columns = columns.collect::<Result<Vec<_>, _>>()?;
@@ -135,8 +134,8 @@ impl<'a> View<'a> {
 }
 
 /// `20–39`, `80+`, or the key itself if it begins no band.
-fn age_band(key: &str, bands: &[u32]) -> String {
-    let from: Option<u32> = key.parse().ok();
+fn age_band(key: &str, bands: &[u16]) -> String {
+    let from: Option<u16> = key.parse().ok();
     let place = from.and_then(|from| bands.iter().position(|band| *band == from));
     match place {
         None => key.to_owned(),
