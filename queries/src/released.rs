@@ -21,6 +21,8 @@ pub enum Value {
     Key(String),
     /// A released number.
     Estimate(Estimate),
+    /// A released number that a publisher's rule does not show, and why.
+    Suppressed(String),
 }
 
 /// The rows of an answer.
@@ -79,6 +81,12 @@ impl Released {
         &self.rows
     }
 
+    /// The same with other values in its rows.
+    #[must_use]
+    pub fn with_rows(self, rows: Vec<Vec<Value>>) -> Self {
+        Self { rows, ..self }
+    }
+
     /// Where a column of this name stands.
     pub fn place(&self, column: &str) -> Option<usize> {
         self.columns.iter().position(|name| name == column)
@@ -118,7 +126,7 @@ impl Value {
     pub fn key(&self) -> Option<&str> {
         match self {
             Self::Key(key) => Some(key),
-            Self::Null | Self::Estimate(_) => None,
+            Self::Null | Self::Estimate(_) | Self::Suppressed(_) => None,
         }
     }
 
@@ -126,7 +134,7 @@ impl Value {
     pub const fn estimate(&self) -> Option<&Estimate> {
         match self {
             Self::Estimate(estimate) => Some(estimate),
-            Self::Null | Self::Key(_) => None,
+            Self::Null | Self::Key(_) | Self::Suppressed(_) => None,
         }
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod export;
 pub(crate) mod extract;
 pub(crate) mod federation;
+pub(crate) mod fhir;
 pub(crate) mod holder;
 pub(crate) mod indicators;
 pub(crate) mod keys;
@@ -70,6 +71,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Generate synthetic records of several sites
     Cohort(cohort::Arguments),
+    /// Convert FHIR Bulk Data to OMOP tables, by views of SQL on FHIR
+    Fhir(fhir::Arguments),
     /// De-identify a site's records and attest them on the ledger
     Extract(extract::Arguments),
     /// Print a de-identification policy to start from
@@ -155,6 +158,7 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<(), Failure> {
     match cli.command {
         Command::Demo(arguments) => demo::run(&arguments, &context, out),
         Command::Cohort(arguments) => cohort::run(&arguments, &context, out),
+        Command::Fhir(arguments) => fhir::run(&arguments, &context, out),
         Command::Extract(arguments) => extract::run(&arguments, &context, out),
         Command::Policy(arguments) => policy::run(&arguments, &context, out),
         Command::Ledger(arguments) => ledger::run(&arguments, &context, out),

@@ -15,10 +15,14 @@ use engine::sql::text::Place;
 use ledger_adapter::charge::ExtractStatus;
 use ledger_adapter::cost::Cost;
 use ledger_adapter::receipt::Receipt;
+use queries::disclosure;
+use queries::disclosure::packet::Packet;
 use queries::released::Released;
 use queries::report::compose::{Answered, Provenance, document};
+use queries::report::disclosed::disclosed;
 use queries::report::files::write;
-use queries::report::model::{Fact, ReceiptLine};
+use queries::report::flow::flow;
+use queries::report::model::{Fact, Flow, ReceiptLine};
 use queries::report::spec::{Question, Spec};
 use serde_json::{Value, json};
 
@@ -68,7 +72,9 @@ pub(crate) struct Arguments {
 
 /// A question with its price.
 struct Priced<'a> {
-    question: &'a Question,
+    /// What it is about; none for the flow of persons.
+    question: Option<&'a Question>,
+    name: &'a str,
     query: Query,
     statement: Statement,
     /// Nothing if it was answered before.
@@ -93,16 +99,18 @@ pub(crate) fn run(
     let spec = Spec::load(path, &catalogue(&arguments.directories)?).map_err(usage)?;
     let population = arguments.population.as_deref().or(context.config.sql.population.as_deref());
     let session = Session::open(&context.home, population, terms(arguments, context, &spec), None)?;
+    name_cohort(&spec, &session)?;
     let priced = price(&spec, &session)?;
     if arguments.dry_run {
         return tell(&spec, &priced, &session, context, out);
     }
     check(&priced, &session, arguments.rebuild)?;
-    let (answers, receipts) = ask(&priced, &session, context)?;
-    let provenance = provenance(&receipts, &answers, &session, context)?;
-    let document = document(&spec, &answers, None, provenance).map_err(usage)?;
+    let asked = ask(&priced, &session, context)?;
+    let provenance = provenance(&asked, &session, context)?;
+    let Shown { answers, flow, packets } = shown(&spec, &priced, asked)?;
+    let document = document(&spec, &answers, flow, provenance).map_err(usage)?;
     let data = data_directory(arguments);
-    let written = write(&document, &answers, &arguments.out, &data).map_err(usage)?;
+    let written = write(&document, &answers, &packets, &arguments.out, &data).map_err(usage)?;
     let charged = priced.iter().filter_map(|priced| priced.quote.as_ref());
     let cost = sum(charged.clone().map(|quote| quote.cost))?;
     if context.json {
@@ -143,10 +151,37 @@ fn data_directory(arguments: &Arguments) -> PathBuf {
     })
 }
 
+/// Makes the views of the spec's cohort, so that questions can be about them.
+fn name_cohort(spec: &Spec, session: &Session) -> Result<(), Failure> {
+    let Some(cohort) = &spec.cohort else { return Ok(()) };
+    for view in cohort.definition.views() {
+        session.perform(&statement(view.to_string()))?;
+    }
+    Ok(())
+}
+
+const fn statement(text: String) -> Statement {
+    Statement { text, start: Place { line: 1, column: 1 }, is_ended: true }
+}
+
+/// All questions of a report with their prices: the flow of persons first, if there is one.
 fn price<'a>(spec: &'a Spec, session: &Session) -> Result<Vec<Priced<'a>>, Failure> {
-    let priced = |question: &'a Question| {
-        let text = question.sql.clone();
-        let statement = Statement { text, start: Place { line: 1, column: 1 }, is_ended: true };
+    let mut priced = Vec::new();
+    let mut add = |question, name, query: Query, statement: Statement| {
+        let quote = match session.recall(&query, &statement)? {
+            Some(_) => None,
+            None => Some(session.price(&query, &statement)?),
+        };
+        priced.push(Priced { question, name, query, statement, quote });
+        Ok::<(), Failure>(())
+    };
+    if let Some(cohort) = &spec.cohort {
+        let statement = statement(cohort.definition.attrition_sql());
+        let query = Query { epsilon: cohort.epsilon, ..session.query(&statement) };
+        add(None, cohort.definition.name(), query, statement)?;
+    }
+    for question in spec.questions() {
+        let statement = statement(question.sql.clone());
         let own = &question.indicator.bounds;
         let query = session.query(&statement);
         let bounds = ContributionBounds {
@@ -155,13 +190,9 @@ fn price<'a>(spec: &'a Spec, session: &Session) -> Result<Vec<Priced<'a>>, Failu
             ..query.bounds
         };
         let query = Query { epsilon: question.epsilon, bounds, ..query };
-        let quote = match session.recall(&query, &statement)? {
-            Some(_) => None,
-            None => Some(session.price(&query, &statement)?),
-        };
-        Ok(Priced { question, query, statement, quote })
-    };
-    spec.questions().map(priced).collect()
+        add(Some(question), &question.indicator.id, query, statement)?;
+    }
+    Ok(priced)
 }
 
 fn sum(costs: impl Iterator<Item = Cost>) -> Result<Cost, Failure> {
@@ -177,11 +208,8 @@ fn sum(costs: impl Iterator<Item = Cost>) -> Result<Cost, Failure> {
 
 /// Sees that all of the report can be paid before any of it is.
 fn check(priced: &[Priced<'_>], session: &Session, is_rebuilt: bool) -> Result<(), Failure> {
-    let missing: Vec<&str> = priced
-        .iter()
-        .filter(|priced| priced.quote.is_some())
-        .map(|priced| priced.question.indicator.id.as_str())
-        .collect();
+    let missing: Vec<&str> =
+        priced.iter().filter(|priced| priced.quote.is_some()).map(|priced| priced.name).collect();
     if is_rebuilt && !missing.is_empty() {
         let what = format!("not released before: {}", missing.join(", "));
         return Err(Failure::usage(what, "run it without --rebuild, which asks and charges"));
@@ -198,30 +226,68 @@ fn check(priced: &[Priced<'_>], session: &Session, is_rebuilt: bool) -> Result<(
     Ok(())
 }
 
-fn ask(
-    priced: &[Priced<'_>],
-    session: &Session,
-    context: &Context,
-) -> Result<(Vec<Answered>, Vec<(PathBuf, Receipt)>), Failure> {
+/// An answer, where its receipt is, and the receipt.
+struct Asked {
+    released: Released,
+    title: String,
+    receipt: Option<(PathBuf, Receipt)>,
+}
+
+fn ask(priced: &[Priced<'_>], session: &Session, context: &Context) -> Result<Vec<Asked>, Failure> {
     let progress = bar("asking", context.quiet);
     progress.set_length(priced.len() as u64);
-    let (mut answers, mut receipts) = (Vec::new(), Vec::new());
+    let mut asked = Vec::new();
     for priced in priced {
+        progress.set_message(priced.name.to_owned());
         let reply = session.answer(&priced.query, &priced.statement)?;
         if let Some(fault) = reply.fault {
             return Err(fault);
         }
         let released = Released::of(&reply.answer);
-        receipts.extend(reply.receipt.zip(reply.answer.receipt));
-        answers.push(Answered { question: priced.question.clone(), released });
+        let title = priced.question.map_or("Flow of persons", |of| of.indicator.title.as_str());
+        let receipt = reply.receipt.zip(reply.answer.receipt);
+        asked.push(Asked { released, title: title.to_owned(), receipt });
         progress.inc(1);
     }
-    Ok((answers, receipts))
+    Ok(asked)
+}
+
+/// What readers get to see.
+struct Shown {
+    answers: Vec<Answered>,
+    flow: Option<Flow>,
+    packets: Vec<Packet>,
+}
+
+/// Keeps the spec's rule of disclosure.
+fn shown(spec: &Spec, priced: &[Priced<'_>], asked: Vec<Asked>) -> Result<Shown, Failure> {
+    let (mut answers, mut drawn, mut packets) = (Vec::new(), None, Vec::new());
+    let context = disclosure::packet::Context {
+        period: spec.period.clone(),
+        purpose: spec.purpose.clone(),
+        ..Default::default()
+    };
+    for (priced, asked) in priced.iter().zip(asked) {
+        match (priced.question, &spec.cohort, &spec.disclosure) {
+            (Some(question), _, Some(rule)) => {
+                let indicator = &question.indicator;
+                let kept = disclosed(rule, indicator, asked.released, &context);
+                let (released, found) = kept.map_err(usage)?;
+                packets.extend(found);
+                answers.push(Answered { question: question.clone(), released });
+            }
+            (Some(question), _, None) => {
+                answers.push(Answered { question: question.clone(), released: asked.released });
+            }
+            (None, Some(cohort), _) => drawn = Some(flow(&cohort.definition, &asked.released)),
+            (None, None, _) => {}
+        }
+    }
+    Ok(Shown { answers, flow: drawn, packets })
 }
 
 fn provenance(
-    receipts: &[(PathBuf, Receipt)],
-    answers: &[Answered],
+    asked: &[Asked],
     session: &Session,
     context: &Context,
 ) -> Result<Provenance, Failure> {
@@ -235,27 +301,29 @@ fn provenance(
             data.push(Fact::code(extract.site, value));
         }
     }
-    let cost = sum(receipts.iter().map(|(_, receipt)| receipt.intent.cost))?;
+    let receipts = || asked.iter().filter_map(|asked| asked.receipt.as_ref());
+    let cost = sum(receipts().map(|(_, receipt)| receipt.intent.cost))?;
+    let engine = receipts().next().map_or("", |(_, of)| of.intent.engine.as_str());
     let privacy = vec![
         Fact::new("Unit of privacy", "the person, over all sites and tables; add or remove one"),
         Fact::new("Charge of all answers", show::cost(cost)),
         Fact::code("Account", population.account.to_string()),
-        Fact::code("Engine", receipts.first().map_or("", |(_, of)| of.intent.engine.as_str())),
+        Fact::code("Engine", engine),
     ];
-    let line = |((path, receipt), answered): (&(PathBuf, Receipt), &Answered)| ReceiptLine {
-        name: receipt.intent.query.to_string(),
-        proves: answered.question.indicator.title.clone(),
-        facts: vec![
+    let line = |asked: &Asked| {
+        let (path, receipt) = asked.receipt.as_ref()?;
+        let facts = vec![
             Fact::new("Charge", show::cost(receipt.intent.cost)),
             Fact::new("Day", day(receipt.intent.day).to_string()),
             Fact::code("File", file_name(path)),
-        ],
+        ];
+        let name = receipt.intent.query.to_string();
+        Some(ReceiptLine { name, proves: asked.title.clone(), facts })
     };
-    let answered = answers.iter().filter(|answered| answered.released.receipt.is_some());
-    let lines = receipts.iter().zip(answered).map(line).collect();
-    let files: Vec<String> = receipts.iter().map(|(path, _)| file_name(path)).collect();
+    let lines = asked.iter().filter_map(line).collect();
+    let files: Vec<String> = receipts().map(|(path, _)| file_name(path)).collect();
     let commands = format!("cd receipts\ngraunt verify {}", files.join(" \\\n  "));
-    let last = receipts.iter().map(|(_, receipt)| receipt.intent.day).max().unwrap_or(0);
+    let last = receipts().map(|(_, receipt)| receipt.intent.day).max().unwrap_or(0);
     Ok(Provenance { made_on: day(last), data, privacy, receipts: lines, commands })
 }
 
@@ -282,8 +350,8 @@ fn tell(
         let indicators = priced.iter().map(|priced| {
             let quote = priced.quote.as_ref();
             json!({
-                "indicator": priced.question.indicator.id,
-                "epsilon": priced.question.epsilon,
+                "indicator": priced.name,
+                "epsilon": priced.query.epsilon,
                 "was_released": quote.is_none(),
                 "quote": quote.map(|quote| show::quote_json(quote, balance, spec.level)),
             })
@@ -297,13 +365,13 @@ fn tell(
     let header = ["indicator", "epsilon", "cost", "counts", "interval"].map(str::to_owned);
     let mut rows = Vec::new();
     for priced in priced {
-        let (id, epsilon) = (&priced.question.indicator.id, priced.question.epsilon);
+        let (id, epsilon) = (priced.name.to_owned(), priced.query.epsilon);
         let Some(quote) = &priced.quote else {
             let free = "none, released before";
-            rows.push(vec![id.clone(), epsilon.to_string(), free.to_owned()]);
+            rows.push(vec![id, epsilon.to_string(), free.to_owned()]);
             continue;
         };
-        let mut first = vec![id.clone(), epsilon.to_string(), show::cost(quote.cost)];
+        let mut first = vec![id, epsilon.to_string(), show::cost(quote.cost)];
         for column in &quote.columns {
             let width = numbers::rough(show::width(column, spec.level));
             let most = if column.is_chosen { "at most " } else { "" };

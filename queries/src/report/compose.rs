@@ -140,6 +140,12 @@ fn methods_section(spec: &Spec, methods: &[(String, Vec<String>)], privacy: Vec<
          method knows it.",
     ));
     section.blocks.push(Block::Facts { facts: privacy });
+    if let Some(rule) = &spec.disclosure {
+        section.blocks.push(Block::paragraph(format!(
+            "On top of the noise, tables keep the rule {} ({}).",
+            rule.name, rule.source
+        )));
+    }
     for question in spec.questions() {
         let indicator = &question.indicator;
         let used = methods.iter().find(|(id, _)| *id == indicator.id);

@@ -11,6 +11,7 @@ use super::html;
 use super::model::Document;
 use super::plots::DrawingError;
 use super::rows::{Datum, Rows};
+use crate::disclosure::packet::Packet;
 
 /// Why a report was not written.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +42,7 @@ pub enum WriteError {
 }
 
 /// Writes the page to `page`, and into the directory `data`: `report.json`, CSV and Parquet of each
-/// table and figure, and under `released/` what each indicator's query gave, as Parquet. Gives the
+/// table and figure, `disclosure.json` for whoever checks outputs, and under `released/` what each indicator's query gave, as Parquet. Gives the
 /// paths, in order.
 ///
 /// # Errors
@@ -49,6 +50,7 @@ pub enum WriteError {
 pub fn write(
     document: &Document,
     answers: &[Answered],
+    packets: &[Packet],
     page: &Path,
     data: &Path,
 ) -> Result<Vec<PathBuf>, WriteError> {
@@ -58,6 +60,11 @@ pub fn write(
     let mut written = vec![page.to_owned(), data.join("report.json")];
     whole(page, html::html(document)?.as_bytes())?;
     whole(&written[1], &serde_json::to_vec_pretty(document)?)?;
+    if !packets.is_empty() {
+        let path = data.join("disclosure.json");
+        whole(&path, &serde_json::to_vec_pretty(packets)?)?;
+        written.push(path);
+    }
     for exhibit in document.exhibits() {
         let rows = exhibit.rows();
         let table = data.join(format!("{}.csv", exhibit.name));

@@ -9,8 +9,10 @@
 //! statistic: it only decides how many digits of a number are shown.
 
 pub mod compose;
+pub mod disclosed;
 pub mod exhibits;
 pub mod files;
+pub mod flow;
 pub mod html;
 pub mod model;
 pub mod numbers;

@@ -10,6 +10,8 @@
 //! level = 0.95                      # of intervals; 0.95 if not said
 //! characteristics = ["population-pyramid"]
 //! limitations = ["The records are made up."]
+//! disclosure = "cms"                # a publisher's rule on top of the noise; none if not said
+//! cohort = { file = "new-users.toml", epsilon = 0.5 }   # or Circe JSON: the flow of persons
 //!
 //! [[results]]
 //! heading = "Chronic disease"
@@ -21,13 +23,15 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::Spanned;
 use toml::value::Datetime;
 
-use crate::file::{self, Fault, FileError, Source};
+use crate::cohort::definition::Definition;
+use crate::disclosure::rules::{Rule, Rules};
+use crate::file::{self, Fault, FileError, Source, nearest};
 use crate::indicators::catalogue::Catalogue;
 use crate::indicators::indicator::Indicator;
 
@@ -55,6 +59,19 @@ pub struct Spec {
     pub results: Vec<Results>,
     /// What the numbers do not say, beside what every report says of that.
     pub limitations: Vec<String>,
+    /// The publisher's rule that is kept on top of the noise.
+    pub disclosure: Option<Rule>,
+    /// The cohort whose flow of persons is shown.
+    pub cohort: Option<Cohort>,
+}
+
+/// A cohort of a report.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cohort {
+    /// What it is.
+    pub definition: Definition,
+    /// The charge of its flow.
+    pub epsilon: f64,
 }
 
 /// A section of results.
@@ -87,17 +104,23 @@ impl Spec {
     /// # Errors
     /// [`FileError`] with the line of the first thing that is wrong.
     pub fn load(path: &Path, catalogue: &Catalogue) -> Result<Self, FileError> {
-        Self::read(&path.display().to_string(), &file::read(path)?, catalogue)
+        let beside = path.parent().unwrap_or(Path::new(""));
+        Self::read(&path.display().to_string(), &file::read(path)?, catalogue, beside)
     }
 
-    /// Reads a text; `file` is its name in messages.
+    /// Reads a text; `file` is its name in messages, and files that it names are in `beside`.
     ///
     /// # Errors
     /// As [`Spec::load`].
-    pub fn read(file: &str, text: &str, catalogue: &Catalogue) -> Result<Self, FileError> {
+    pub fn read(
+        file: &str,
+        text: &str,
+        catalogue: &Catalogue,
+        beside: &Path,
+    ) -> Result<Self, FileError> {
         let source = Source { file, text };
         let document: Document = toml::from_str(text).map_err(|error| source.syntax(&error))?;
-        document.checked(catalogue).map_err(|fault| source.malformed(fault))
+        document.checked(catalogue, beside).map_err(|fault| source.malformed(fault))
     }
 
     /// All that is asked, in the order of the report.
@@ -124,6 +147,15 @@ struct Document {
     results: Vec<Section>,
     #[serde(default)]
     limitations: Vec<String>,
+    disclosure: Option<Spanned<String>>,
+    cohort: Option<Spanned<CohortFile>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CohortFile {
+    file: PathBuf,
+    epsilon: f64,
 }
 
 #[derive(Deserialize)]
@@ -159,7 +191,7 @@ enum Given {
 }
 
 impl Document {
-    fn checked(self, catalogue: &Catalogue) -> Result<Spec, Fault> {
+    fn checked(self, catalogue: &Catalogue, beside: &Path) -> Result<Spec, Fault> {
         let filled = |text: Spanned<String>, what: &str| {
             let at = text.span().start;
             let text = text.into_inner();
@@ -193,6 +225,8 @@ impl Document {
             characteristics: questions(self.characteristics, catalogue)?,
             results,
             limitations: self.limitations,
+            disclosure: self.disclosure.map(rule).transpose()?,
+            cohort: self.cohort.map(|cohort| defined(&cohort, beside)).transpose()?,
         };
         let mut seen = BTreeSet::new();
         if let Some(twice) = spec.questions().find(|question| !seen.insert(question.sql.clone())) {
@@ -204,6 +238,36 @@ impl Document {
         }
         Ok(spec)
     }
+}
+
+fn rule(name: Spanned<String>) -> Result<Rule, Fault> {
+    let rules = Rules::built_in();
+    let found = rules.named(name.get_ref()).cloned();
+    found.ok_or_else(|| {
+        let names: Vec<&str> = rules.all().iter().map(|rule| rule.name.as_str()).collect();
+        let meant = nearest(name.get_ref(), names.iter().copied());
+        let meant = meant.map_or_else(String::new, |name| format!("did you mean {name:?}? "));
+        let all = names.join(", ");
+        (name.span().start, format!("no rule {:?}; {meant}there are {all}", name.get_ref()))
+    })
+}
+
+fn defined(cohort: &Spanned<CohortFile>, beside: &Path) -> Result<Cohort, Fault> {
+    let at = cohort.span().start;
+    let CohortFile { file, epsilon } = cohort.get_ref();
+    if !(*epsilon > 0.0 && epsilon.is_finite()) {
+        return Err((at, format!("epsilon {epsilon} is not above 0")));
+    }
+    let path = beside.join(file);
+    let text = file::read(&path).map_err(|error| (at, error.to_string()))?;
+    let shown = path.display().to_string();
+    let definition = if path.extension().is_some_and(|end| end == "json") {
+        Definition::from_circe("cohort", &shown, &text)
+    } else {
+        Definition::from_toml(&shown, &text)
+    };
+    let definition = definition.map_err(|error| (at, error.to_string()))?;
+    Ok(Cohort { definition, epsilon: *epsilon })
 }
 
 fn questions(asked: Vec<Spanned<Asked>>, catalogue: &Catalogue) -> Result<Vec<Question>, Fault> {
@@ -243,6 +307,7 @@ fn question(asked: Asked, catalogue: &Catalogue) -> Result<Question, String> {
 mod tests {
     use super::Spec;
     use crate::indicators::catalogue::Catalogue;
+    use std::path::Path;
 
     const HEAD: &str = "title = \"T\"\npurpose = \"P\"\ndata_kind = \"synthetic\"\n\
                         region = \"R\"\nperiod = \"2023\"\n";
@@ -250,7 +315,8 @@ mod tests {
     fn read(rest: &str) -> Result<Spec, String> {
         let catalogue = Catalogue::built_in().unwrap();
         let text = format!("{HEAD}{rest}");
-        Spec::read("report.toml", &text, &catalogue).map_err(|error| error.to_string())
+        Spec::read("report.toml", &text, &catalogue, Path::new(""))
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -281,6 +347,11 @@ mod tests {
             (section("\"asthma-prevalence\", \"asthma-prevalence\""), "asked twice"),
             ("levl = 0.9\n".to_owned(), "report.toml:6:1: unknown field `levl`"),
             ("level = 95\n".to_owned(), "report.toml:6:9: level 95 is not from 0.5 up to 1"),
+            (
+                "disclosure = \"cmss\"\n".to_owned(),
+                "did you mean \"cms\"? there are cms, cdc_wonder",
+            ),
+            ("cohort = { file = \"no.toml\", epsilon = 1 }\n".to_owned(), "no.toml cannot be read"),
             (String::new(), "at least one indicator"),
         ] {
             let error = read(&rest).unwrap_err();

@@ -201,8 +201,13 @@ pub(super) fn disproportionality(view: &View<'_>) -> Outcome {
         let product_only = less(product, both);
         let neither = less(&rest, &event_only);
         let reports = Reports::of_cells(both, &product_only, &event_only, &neither);
-        let ratio = counts.risk_ratio(view.level);
-        let odds = reports.reporting_odds_ratio(view.level);
+        // Where noise took all that others have, there is an interval and no ratio.
+        let over = |estimate: Estimate| match event_only.value > 0.0 && rest.value > 0.0 {
+            true => estimate,
+            false => Estimate { value: f64::NAN, ..estimate },
+        };
+        let ratio = over(counts.risk_ratio(view.level));
+        let odds = over(reports.reporting_odds_ratio(view.level));
         methods.extend([ratio.method, odds.method]);
         let signal = if reports.is_signal() { "signal" } else { "none" };
         let cells = [

@@ -174,5 +174,5 @@ fn names<'a>(methods: impl IntoIterator<Item = &'a str>) -> Vec<String> {
 
 /// What stands where a number is missing.
 fn missing() -> Cell {
-    Cell::suppressed("not released")
+    Cell::suppressed("not shown")
 }

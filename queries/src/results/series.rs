@@ -1,11 +1,11 @@
 //! Methods over days: epidemic curves, and deaths in excess of earlier years.
 
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 
 use super::view::View;
 use super::{Outcome, OutcomeError, axis, figure, missing, names, table};
 use crate::estimate::Estimate;
-use crate::indicators::indicator::FigureKind;
+use crate::indicators::indicator::{FigureKind, Role, Step};
 use crate::methods::counts::Limits;
 use crate::methods::epidemic;
 use crate::methods::excess::{Baseline, Excess, WeekOfDeaths};
@@ -44,6 +44,7 @@ pub(super) fn curve(view: &View<'_>) -> Result<Outcome, OutcomeError> {
             FigureKind::Bars => Form::Columns,
             _ => Form::Line,
         };
+        let points = without_gaps(points, step(view));
         series.push(Series { name: group.label.clone(), form, points });
         groups.push(RowGroup { heading: group.label, rows });
     }
@@ -109,6 +110,29 @@ pub(super) fn excess(view: &View<'_>) -> Result<Outcome, OutcomeError> {
     let plot = Plot::Time(TimeSeries { time, value, series, marks: vec![] });
     let figure = figure(view, Some(plot));
     Ok(Outcome { table: table(view, columns, groups), figure, methods: names(methods) })
+}
+
+/// How many days apart the times of an indicator are, where that is always the same.
+fn step(view: &View<'_>) -> Option<Days> {
+    match view.one("time").map(|(_, column)| &column.role) {
+        Some(Role::Time { step: Step::Day }) => Some(Days::new(1)),
+        Some(Role::Time { step: Step::Week }) => Some(Days::new(7)),
+        _ => None,
+    }
+}
+
+/// The same with a hole where a day is missing, so that no line goes over what was not shown.
+fn without_gaps(points: Vec<(NaiveDate, Cell)>, step: Option<Days>) -> Vec<(NaiveDate, Cell)> {
+    let Some(step) = step else { return points };
+    let mut whole: Vec<(NaiveDate, Cell)> = Vec::with_capacity(points.len());
+    for (day, cell) in points {
+        let next = |whole: &[(NaiveDate, Cell)]| whole.last()?.0.checked_add_days(step);
+        while let Some(missed) = next(&whole).filter(|missed| *missed < day) {
+            whole.push((missed, missing()));
+        }
+        whole.push((day, cell));
+    }
+    whole
 }
 
 /// How a count of a day or week may have come about by chance.

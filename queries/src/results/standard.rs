@@ -2,7 +2,7 @@
 
 use super::view::{Group, View};
 use super::{Outcome, OutcomeError, axis, figure, missing, multiplier, names, plain, table, unit};
-use crate::estimate::Estimate;
+use crate::estimate::{Estimate, Interval};
 use crate::indicators::indicator::FigureKind;
 use crate::indicators::method::Standard;
 use crate::methods::counts::{Limits as CountLimits, Noise};
@@ -230,6 +230,7 @@ pub(super) fn funnel(view: &View<'_>) -> Result<Outcome, OutcomeError> {
     let part = Estimate::sum(both.iter().map(|(part, _)| *part));
     let whole = Estimate::sum(both.iter().map(|(_, whole)| *whole));
     let centre = part.value / whole.value;
+    let factor = multiplier(&view.indicator.figure);
     for group in view.groups(&keys) {
         let Some((part, whole)) = group.rows.first().and_then(|row| pair(*row)) else {
             rows.push(Row::new(group.label, vec![missing(); 4]));
@@ -239,6 +240,7 @@ pub(super) fn funnel(view: &View<'_>) -> Result<Outcome, OutcomeError> {
         let position = funnels::proportion_position(part, whole, centre);
         let word = position.map_or("not told", against_chance);
         methods.push(share.method);
+        let share = share.times(factor);
         let cells = [Cell::from(part), Cell::from(whole), Cell::from(&share), Cell::text(word)];
         rows.push(Row::new(group.label.clone(), cells));
         let (label, size) = (group.label, whole.value);
@@ -248,7 +250,7 @@ pub(super) fn funnel(view: &View<'_>) -> Result<Outcome, OutcomeError> {
         Column::new(view.label("unit"), Unit::Other(String::new())),
         Column::new(view.label("numerator"), Unit::Count),
         Column::new(view.label("denominator"), Unit::Count),
-        Column::new("Share", Unit::Share),
+        Column::new("Share", unit(&view.indicator.figure, view.indicator.method)),
         Column::new("Against chance", Unit::Other(String::new())),
     ];
     let most = |of: fn(&(&Estimate, &Estimate)) -> f64| both.iter().map(of).fold(0.0, f64::max);
@@ -256,9 +258,12 @@ pub(super) fn funnel(view: &View<'_>) -> Result<Outcome, OutcomeError> {
         variance: most(|(part, _)| part.noise_variance),
         relative_variance: most(|(_, n)| n.noise_variance / (n.value * n.value).max(1.0)),
     };
-    let limits = |size, level| funnels::proportion_limits(centre, size, noise, level);
+    let limits = |size, level| {
+        let ends = funnels::proportion_limits(centre, size, noise, level);
+        Interval { lower: ends.lower * factor, upper: ends.upper * factor }
+    };
     let size = Axis { label: view.label("denominator"), unit: Unit::Count };
-    let plot = drawn_funnel(view, points, centre, size, limits);
+    let plot = drawn_funnel(view, points, centre * factor, size, limits);
     let table = table(view, columns, plain(rows));
     Ok(Outcome { table, figure: figure(view, Some(plot)), methods: names(methods) })
 }
@@ -279,7 +284,7 @@ fn drawn_funnel(
     points: Vec<FunnelPoint>,
     centre: f64,
     size: Axis,
-    limits: impl Fn(f64, f64) -> crate::estimate::Interval,
+    limits: impl Fn(f64, f64) -> Interval,
 ) -> Plot {
     let sizes = funnels::axis(points.iter().map(|point| point.size));
     let curve = |level: f64, name: &str| Limits {

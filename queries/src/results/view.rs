@@ -74,7 +74,12 @@ impl<'a> View<'a> {
 
     /// The same as a cell.
     pub(super) fn cell(&self, row: usize, role: &str) -> Cell {
-        self.estimate(row, role).map_or_else(super::missing, Cell::from)
+        let value = self.one(role).and_then(|(place, _)| self.released.rows().get(row)?.get(place));
+        match value {
+            Some(Value::Estimate(estimate)) => Cell::from(estimate),
+            Some(Value::Suppressed(reason)) => Cell::suppressed(reason),
+            _ => super::missing(),
+        }
     }
 
     /// A key as it was released.
