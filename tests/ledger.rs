@@ -18,11 +18,6 @@ const ASK: [&str; 5] = [
 ];
 
 impl Place {
-    fn json(&self, args: &[&str]) -> Value {
-        let told = self.done(&[args, &["--json"]].concat());
-        serde_json::from_str(&told).unwrap_or_else(|error| panic!("{args:?}: {error}: {told}"))
-    }
-
     fn charges(&self) -> u64 {
         let shown = self.json(&["budget", "show", "--population", "town"]);
         shown["budget"]["charges"].as_u64().unwrap()

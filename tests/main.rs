@@ -10,6 +10,7 @@ mod federated;
 mod input;
 mod ledger;
 mod pitfalls;
+mod report;
 mod street;
 mod support;
 mod tamper;

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// The shared real data, or `None`, said plainly, where it is not there.
@@ -67,6 +68,12 @@ impl Place {
         let said = self.run(args);
         assert_eq!(said.code, 0, "{args:?}: {}", said.err);
         said.out
+    }
+
+    /// Runs what must succeed, and reads the JSON that it prints.
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        let told = self.done(&[args, &["--json"]].concat());
+        serde_json::from_str(&told).unwrap_or_else(|error| panic!("{args:?}: {error}: {told}"))
     }
 
     /// Asks for CSV at a large ε.

@@ -187,15 +187,6 @@ impl Engine {
         self.publish(&priced, estimates, charged, Papers { intent, salt, mechanisms, notes })
     }
 
-    /// The answer that was released to the same question before; none if there is none, or if it
-    /// was redacted. Nothing is charged, and no record is read.
-    ///
-    /// # Errors
-    /// [`Error::Rejected`], as [`Engine::answer`].
-    pub async fn recall(&self, query: &Query) -> Result<Option<Answer>, Error> {
-        Ok(self.repeated(&self.plan(query).await?))
-    }
-
     /// What a query would cost, and how noisy its columns would be. Nothing is charged or read.
     ///
     /// # Errors
@@ -261,7 +252,7 @@ impl Engine {
     }
 
     /// The release of the same question, if it was answered before and is not redacted since.
-    fn repeated(&self, priced: &PricedPlan) -> Option<Answer> {
+    pub(crate) fn repeated(&self, priced: &PricedPlan) -> Option<Answer> {
         let question = self.question(priced)?;
         let answer = self.releases.as_ref()?.find(&question, &self.signer.public())?;
         let query = answer.receipt.as_ref()?.intent.query;

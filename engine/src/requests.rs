@@ -45,6 +45,15 @@ pub struct Explanation {
 pub(crate) type Prepared = Mutex<BTreeMap<String, (Vec<DataType>, ParsedQuery)>>;
 
 impl Engine {
+    /// The answer that was released to the same question before; none if there is none, or if it
+    /// was redacted. Nothing is charged, and no record is read.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`], as [`Engine::answer`].
+    pub async fn recall(&self, query: &Query) -> Result<Option<Answer>, Error> {
+        Ok(self.repeated(&self.plan(query).await?))
+    }
+
     /// Does what a statement of any kind asks for.
     ///
     /// # Errors

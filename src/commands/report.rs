@@ -279,7 +279,9 @@ fn shown(spec: &Spec, priced: &[Priced<'_>], asked: Vec<Asked>) -> Result<Shown,
             (Some(question), _, None) => {
                 answers.push(Answered { question: question.clone(), released: asked.released });
             }
-            (None, Some(cohort), _) => drawn = Some(flow(&cohort.definition, &asked.released)),
+            (None, Some(cohort), _) => {
+                drawn = Some(flow(&cohort.definition, &asked.released, spec.level))
+            }
             (None, None, _) => {}
         }
     }
@@ -372,6 +374,10 @@ fn tell(
             continue;
         };
         let mut first = vec![id, epsilon.to_string(), show::cost(quote.cost)];
+        if quote.columns.is_empty() {
+            // Quantiles are drawn, and have intervals of their own.
+            rows.push(first.clone());
+        }
         for column in &quote.columns {
             let width = numbers::rough(show::width(column, spec.level));
             let most = if column.is_chosen { "at most " } else { "" };

@@ -165,76 +165,70 @@ fn what_is_not_the_format_is_refused_with_its_place_and_what_is_allowed() {
     assert!(twice.starts_with("flu.toml:45:1: duplicate key"), "{twice}");
 }
 
+/// What is put in place of what, and what is said of it.
+const SENSELESS: &[(&str, &str, &str)] = &[
+    ("\"flu\"", "\"Flu\"", "1:6: id \"Flu\" is not lower-case words with hyphens"),
+    ("\"1.0.0\"", "\"1.0\"", "2:11: version \"1.0\" is not like 1.0.0"),
+    ("\"Influenza\"", "\" \"", "3:9: it says nothing"),
+    ("= 0.5", "= 0.0", "11:11: epsilon 0 is not from 0.001 to 10"),
+    ("= 0.5", "= nan", "11:11: epsilon NaN is not from 0.001 to 10"),
+    (
+        "(who-2000)",
+        "",
+        "10:10: method \"directly-standardised-rate\" needs a standard population: \
+         directly-standardised-rate(who-2000); there are who-2000, esp-2013, esp-1976, \
+         segi-1960, us-2000",
+    ),
+    (
+        "directly-standardised-rate(who-2000)",
+        "benford",
+        "38:1: role \"age\" means nothing to method \"benford\"; its roles are digit, count, \
+         stratum, unit",
+    ),
+    ("\"numerator\"", "\"denominator\"", "40:1: more than one column has role \"denominator\""),
+    (
+        "\"numerator\"",
+        "\"time\", step = \"day\"",
+        "10:10: method \"directly-standardised-rate\" needs a column of role \"numerator\"",
+    ),
+    (
+        "[\"age\", \"sex\"]",
+        "[\"age\", \"sexe\"]",
+        "9:18: there is no column that parts the result \"sexe\"; did you mean \"sex\"? there \
+         are age, sex",
+    ),
+    ("[\"age\", \"sex\"]", "[\"age\"]", "9:10: column \"sex\" parts the result and is not listed"),
+    ("[\"age\", \"sex\"]", "[\"age\", \"age\"]", "9:18: \"age\" is listed twice"),
+    ("bands = [0, 65]", "bands = [65, 0]", "38:46: bands [65, 0] are not ages in order"),
+    ("bands = [0, 65]", "bands = [0, 66]", "38:1: bands are not made of whole bands of who-2000"),
+    (", bands = [0, 65]", "", "38:16: this role needs bands"),
+    (
+        "label = \"Ill\"",
+        "label = \"Ill\", level = 0.5",
+        "40:16: level means nothing to role \"numerator\"",
+    ),
+    (
+        "label = \"Ill\"",
+        "label = \"Ill\", values = { 1 = \"a\" }",
+        "40:16: values have no names in role \"numerator\"",
+    ),
+    ("[4266367, 1]", "[]", "29:7: concept set \"flu\" is empty"),
+    ("[4266367, 1]", "[1, 2, 1]", "29:7: concept 1 is listed twice"),
+    (
+        "2023-01-01,",
+        "2023-01-01T10:00:00,",
+        "34:21: 2023-01-01T10:00:00 is neither an integer nor a date",
+    ),
+    ("default = 2023,", "default = 1800,", "35:20: 1800 is not from 1900 to 2100"),
+    ("most = 2100", "most = 2100-01-01", "35:67: it is an integer, and 2100-01-01 is a date"),
+    ("multiplier = 100", "multiplier = 0", "43:1: multiplier 0 is not above 0"),
+    ("unit = \"%\"", "unit = \"\"", "43:1: the unit says nothing"),
+    ("\"One person counts once.\"", "\"\"", "24:1: what one person adds is not said"),
+];
+
 #[test]
 fn what_makes_no_sense_is_refused_with_its_place_and_what_is_allowed() {
-    let cases = [
-        ("\"flu\"", "\"Flu\"", "1:6: id \"Flu\" is not lower-case words with hyphens"),
-        ("\"1.0.0\"", "\"1.0\"", "2:11: version \"1.0\" is not like 1.0.0"),
-        ("\"Influenza\"", "\" \"", "3:9: it says nothing"),
-        ("= 0.5", "= 0.0", "11:11: epsilon 0 is not from 0.001 to 10"),
-        ("= 0.5", "= nan", "11:11: epsilon NaN is not from 0.001 to 10"),
-        (
-            "(who-2000)",
-            "",
-            "10:10: method \"directly-standardised-rate\" needs a standard population: \
-             directly-standardised-rate(who-2000); there are who-2000, esp-2013, esp-1976, \
-             segi-1960, us-2000",
-        ),
-        (
-            "directly-standardised-rate(who-2000)",
-            "benford",
-            "38:1: role \"age\" means nothing to method \"benford\"; its roles are digit, count, \
-             stratum, unit",
-        ),
-        ("\"numerator\"", "\"denominator\"", "40:1: more than one column has role \"denominator\""),
-        (
-            "\"numerator\"",
-            "\"time\", step = \"day\"",
-            "10:10: method \"directly-standardised-rate\" needs a column of role \"numerator\"",
-        ),
-        (
-            "[\"age\", \"sex\"]",
-            "[\"age\", \"sexe\"]",
-            "9:18: there is no column that parts the result \"sexe\"; did you mean \"sex\"? there \
-             are age, sex",
-        ),
-        (
-            "[\"age\", \"sex\"]",
-            "[\"age\"]",
-            "9:10: column \"sex\" parts the result and is not listed",
-        ),
-        ("[\"age\", \"sex\"]", "[\"age\", \"age\"]", "9:18: \"age\" is listed twice"),
-        ("bands = [0, 65]", "bands = [65, 0]", "38:46: bands [65, 0] are not ages in order"),
-        (
-            "bands = [0, 65]",
-            "bands = [0, 66]",
-            "38:1: bands are not made of whole bands of who-2000",
-        ),
-        (", bands = [0, 65]", "", "38:16: this role needs bands"),
-        (
-            "label = \"Ill\"",
-            "label = \"Ill\", level = 0.5",
-            "40:16: level means nothing to role \"numerator\"",
-        ),
-        (
-            "label = \"Ill\"",
-            "label = \"Ill\", values = { 1 = \"a\" }",
-            "40:16: values have no names in role \"numerator\"",
-        ),
-        ("[4266367, 1]", "[]", "29:7: concept set \"flu\" is empty"),
-        ("[4266367, 1]", "[1, 2, 1]", "29:7: concept 1 is listed twice"),
-        (
-            "2023-01-01,",
-            "2023-01-01T10:00:00,",
-            "34:21: 2023-01-01T10:00:00 is neither an integer nor a date",
-        ),
-        ("default = 2023,", "default = 1800,", "35:20: 1800 is not from 1900 to 2100"),
-        ("most = 2100", "most = 2100-01-01", "35:67: it is an integer, and 2100-01-01 is a date"),
-        ("multiplier = 100", "multiplier = 0", "43:1: multiplier 0 is not above 0"),
-        ("unit = \"%\"", "unit = \"\"", "43:1: the unit says nothing"),
-        ("\"One person counts once.\"", "\"\"", "24:1: what one person adds is not said"),
-    ];
-    for (from, to, expected) in cases {
+    for (from, to, expected) in SENSELESS {
         assert_eq!(said(from, to), format!("flu.toml:{expected}"), "{to}");
     }
 }

@@ -1,7 +1,7 @@
 //! A publisher's rule over an answer, before anything is made of it.
 //!
-//! Small counts go first, so that no share, ratio or curve is made of what is not shown. What whoever
-//! checks outputs needs to see goes into packets beside the report.
+//! Small counts go first, so that no share, ratio or curve is made of what is not shown. What
+//! whoever checks outputs needs to see goes into packets beside the report.
 
 use crate::disclosure::check::{Reason, Shown};
 use crate::disclosure::packet::{Context, Packet};

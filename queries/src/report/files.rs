@@ -42,8 +42,8 @@ pub enum WriteError {
 }
 
 /// Writes the page to `page`, and into the directory `data`: `report.json`, CSV and Parquet of each
-/// table and figure, `disclosure.json` for whoever checks outputs, and under `released/` what each indicator's query gave, as Parquet. Gives the
-/// paths, in order.
+/// table and figure, `disclosure.json` for whoever checks outputs, and under `released/` what each
+/// indicator's query gave, as Parquet. Gives the paths, in order.
 ///
 /// # Errors
 /// [`WriteError`]; files that were written stay.

@@ -2,20 +2,28 @@
 
 use super::model::{Cell, Excluded, Flow, Step};
 use crate::cohort::definition::Definition;
-use crate::estimate::Estimate;
+use crate::estimate::{Estimate, Interval};
+use crate::methods::distribution::normal_quantile;
 use crate::released::{Released, Value};
 
 /// The flow of a cohort: who has an index event, and who passes the rules one after the other.
 ///
 /// `released` is the answer to [`Definition::attrition_sql`]: persons by how many rules they pass.
-/// Counts of steps are sums of those of later ones, so they never rise; groups that were too small to
-/// be shown are missing from all of them.
-pub fn flow(definition: &Definition, released: &Released) -> Flow {
+/// Counts of steps are sums of those of later ones; groups that were too small to be shown are
+/// missing from all of them. Intervals, of this level, cover the noise: the persons are all there
+/// are, and no sample.
+pub fn flow(definition: &Definition, released: &Released, level: f64) -> Flow {
     let counts: Vec<(usize, &Estimate)> =
         released.rows().iter().filter_map(|row| count(row)).collect();
     let at_least = |rules: usize| {
         let of = counts.iter().filter(|(passed, _)| *passed >= rules).map(|(_, count)| *count);
-        Estimate::sum(of)
+        let sum = Estimate::sum(of);
+        let half = sum.noise_variance.sqrt() * normal_quantile(f64::midpoint(1.0, level));
+        let (lower, upper) = (sum.value - half, sum.value + half);
+        Estimate {
+            interval: Some(Interval { lower: lower.max(0.0), upper: upper.max(0.0) }),
+            ..sum
+        }
     };
     let leaving = |rules: usize| {
         let of = counts.iter().find(|(passed, _)| *passed == rules);
@@ -66,7 +74,7 @@ mod tests {
         };
         let columns = ["rules_passed", "persons"].map(str::to_owned).to_vec();
         let rows = vec![row("0", 100.0), row("2", 30.0)];
-        let flow = flow(&definition, &Released::new(columns, rows, None, vec![]));
+        let flow = flow(&definition, &Released::new(columns, rows, None, vec![]), 0.95);
         let counts: Vec<f64> =
             flow.steps.iter().map(|step| step.count.number().unwrap().value).collect();
         assert_eq!(counts, [130.0, 30.0, 30.0]);
