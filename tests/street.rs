@@ -113,6 +113,26 @@ fn three_synthetic_sites_answer_as_one() {
     // The same question is charged once, however it is printed.
     let shown = place.done(&["budget", "show", "--population", "town", "--json"]);
     assert!(shown.contains("\"charges\":1"), "{shown}");
+    // Each site has its own providers, and all have the same concepts: joins lose and repeat
+    // nothing.
+    let visits = "FROM visit_occurrence v";
+    let count = |from: &str| {
+        let sql = format!("SELECT COUNT(*) AS n {from} WHERE v.visit_concept_id = 9202");
+        place.exact(&sql, &["--rows-per-person", "60"])
+    };
+    for table in [
+        "provider t ON t.provider_id = v.provider_id",
+        "care_site t ON t.care_site_id = v.care_site_id",
+        "concept t ON t.concept_id = v.visit_concept_id",
+    ] {
+        assert_eq!(count(&format!("{visits} JOIN {table}")), count(visits), "{table}");
+    }
+    // Numbers of rows are those of all rows, whatever is counted of a person.
+    let first = "SELECT COUNT(*) AS n FROM (SELECT person_id, ROW_NUMBER() OVER (PARTITION BY \
+                 person_id ORDER BY visit_start_date) AS place FROM visit_occurrence) v \
+                 WHERE place = 1";
+    let persons = "SELECT COUNT(DISTINCT person_id) AS n FROM visit_occurrence";
+    assert_eq!(place.exact(first, &["--rows-per-person", "1"]), place.exact(persons, &[]));
 }
 
 #[test]

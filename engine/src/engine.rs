@@ -32,6 +32,7 @@ use crate::privacy::price::{PricedPlan, price};
 use crate::privacy::relation::ContributionBounds;
 use crate::repeats::{Question, Releases};
 use crate::requests::Prepared;
+use crate::scan::copies::differing;
 use crate::scan::gate::{VerifiedScan, public_tables};
 use crate::scan::public::settle;
 use crate::sql::bind::{bind, session};
@@ -296,11 +297,11 @@ impl Engine {
             let mut sources = spec.sources.iter();
             let (_, table) = sources.find(|(e, _)| *e == extract)?;
             let is_here = match spec.rows {
-                // The first site's copy is the one that is read; the others are checked with it
-                // where whole extracts are at hand.
+                // Copies like an earlier site's are not read, but checked where they are at hand.
                 Rows::Public => {
-                    let is_first = spec.sources.first().is_some_and(|(e, _)| *e == extract);
-                    is_first || self.catalog.records() == Records::All
+                    let read = differing(&self.catalog, spec);
+                    read.iter().any(|(e, _)| *e == extract)
+                        || self.catalog.records() == Records::All
                 }
                 Rows::PerPerson { .. } => self.catalog.records().include(extract),
             };

@@ -32,7 +32,9 @@ impl Analysis<'_> {
         let Kind::PerPerson { units, rows_max } = input.kind.clone() else {
             return self.after(&LogicalPlan::Window(window.clone()), vec![input], false);
         };
-        let rows = self.bounds.rows_per_person.map_or(rows_max, u64::from).max(1);
+        // How many rows of a person count is for the boundary: numbers of rows are not cut off
+        // here, or every row would be a person's first.
+        let rows = rows_max.max(1);
         let mut steps = Vec::new();
         let mut outer = Vec::new();
         let mut facts = input.facts.clone();

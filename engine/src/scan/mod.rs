@@ -1,5 +1,6 @@
 //! Records, verified as they are read.
 
+pub(crate) mod copies;
 pub mod extract;
 pub(crate) mod file;
 pub(crate) mod gate;

@@ -1,13 +1,9 @@
 //! Tables as the planner sees them: declared ones, which have a schema and no rows, and one
 //! bucket of the verified files, which takes their place once the query is charged.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, RecordBatch,
-};
-use arrow::compute::filter_record_batch;
+use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Float64Array, RecordBatch};
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, SchemaRef};
 use arrow::error::ArrowError;
 use async_trait::async_trait;
@@ -25,6 +21,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 
 use crate::catalog::{Catalog, TableSpec};
 use crate::error::Error;
+use crate::scan::copies::{Once, Seen, differing};
 use crate::scan::file::VerifiedFile;
 
 /// A table of the catalog before the gate: names and types, no rows.
@@ -60,15 +57,13 @@ impl TableProvider for DeclaredTable {
     }
 }
 
-/// One bucket of a table over all sites; of a public table, the first site's copy of it.
-///
-/// A table that promises one row per person keeps the row of the first site, in order of site, of
-/// a person who is at several: otherwise each join with it would count that person twice.
+/// One bucket of a table over all sites, or a public table. [`Once`] tells which rows of several
+/// sites are read.
 #[derive(Clone, Debug)]
 pub(crate) struct BucketTable {
     spec: Arc<TableSpec>,
     files: Vec<VerifiedFile>,
-    single: bool,
+    once: Once,
     /// The bucket, and the number of buckets; `None` for a public table.
     bucket: Option<(u32, u32)>,
 }
@@ -84,7 +79,7 @@ impl BucketTable {
         bucket: usize,
     ) -> Result<Self, Error> {
         let (sources, file, single) = match &spec.rows {
-            Rows::Public => (spec.sources[..1].to_vec(), 0, false),
+            Rows::Public => (differing(catalog, spec), 0, false),
             Rows::PerPerson { rows_per_person_max, .. } => {
                 let sources = spec.sources.iter().copied();
                 let here = sources.filter(|(extract, _)| catalog.records().include(*extract));
@@ -95,11 +90,11 @@ impl BucketTable {
             .iter()
             .map(|(extract, table)| catalog.extracts()[*extract].file(*table, file))
             .collect::<Result<_, _>>()?;
-        let single = single && files.len() > 1;
+        let once = Once::of(spec, single, files.len());
         let number = u32::try_from(bucket)
             .map_err(|_| Error::Internal("the number of a bucket does not fit"))?;
         let bucket = spec.unit().map(|_| (number, catalog.buckets()));
-        Ok(Self { spec: Arc::clone(spec), files, single, bucket })
+        Ok(Self { spec: Arc::clone(spec), files, once, bucket })
     }
 }
 
@@ -150,8 +145,7 @@ impl PartitionStream for BucketStream {
             batch_rows: context.session_config().batch_size(),
             site: 0,
             open: None,
-            earlier: HashSet::new(),
-            current: HashSet::new(),
+            seen: Seen::default(),
         };
         let stream = futures::stream::iter(reader);
         Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), stream))
@@ -166,9 +160,8 @@ struct BucketReader {
     batch_rows: usize,
     site: usize,
     open: Option<ParquetRecordBatchReader>,
-    /// Persons seen at earlier sites, and at this one; kept for tables of one row per person.
-    earlier: HashSet<i64>,
-    current: HashSet<i64>,
+    /// What of the table was read, as far as rows of later sites depend on it.
+    seen: Seen,
 }
 
 impl Iterator for BucketReader {
@@ -181,7 +174,7 @@ impl Iterator for BucketReader {
                     return Some(batch.and_then(|batch| self.finish(&batch)).map_err(Into::into));
                 }
                 self.open = None;
-                self.earlier.extend(self.current.drain());
+                self.seen.next_site();
                 self.site += 1;
             }
             let file = self.table.files.get(self.site)?.clone();
@@ -210,21 +203,16 @@ impl BucketReader {
             }
         }
         let mut wanted = self.columns.clone();
-        if self.table.single {
-            wanted.extend(self.unit_index());
-        }
+        let names = self.table.once.columns().iter();
+        wanted.extend(names.filter_map(|name| self.table.spec.schema.index_of(name).ok()));
         let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
         Ok(builder.with_projection(mask).with_batch_size(self.batch_rows).build()?)
     }
 
-    fn unit_index(&self) -> Option<usize> {
-        self.table.spec.schema.index_of(self.table.spec.unit()?).ok()
-    }
-
-    /// Orders the columns as asked, makes values total, and drops persons of earlier sites.
+    /// Orders the columns as asked, makes values total, and drops what earlier sites had.
     fn finish(&mut self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         self.check_bucket(batch)?;
-        let batch = if self.table.single { self.first_site_only(batch)? } else { batch.clone() };
+        let batch = self.seen.new_rows(&self.table.once, batch)?;
         let columns: Vec<ArrayRef> = self
             .columns
             .iter()
@@ -254,17 +242,6 @@ impl BucketReader {
             return Err(ArrowError::SchemaError("a person is in another's bucket".to_owned()));
         }
         Ok(())
-    }
-
-    fn first_site_only(&mut self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-        let unit = self.table.spec.unit().unwrap_or_default();
-        let missing = || ArrowError::SchemaError("the unit column is missing".to_owned());
-        let units = batch.column_by_name(unit).ok_or_else(missing)?;
-        let units = units.as_primitive_opt::<Int64Type>().ok_or_else(missing)?;
-        let keep: BooleanArray =
-            units.values().iter().map(|person| Some(!self.earlier.contains(person))).collect();
-        self.current.extend(units.values().iter().copied());
-        filter_record_batch(batch, &keep)
     }
 }
 
