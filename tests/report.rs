@@ -196,6 +196,9 @@ fn cohorts_find_the_published_persons() {
     let own = ["--site", "gib", "--population", "gib", "--policy", "limited-dataset"];
     place.done(&[&["extract", "--from", &data, "--out", "ext"][..], &own].concat());
     place.done(&["budget", "open", "--population", "gib", "--rho", "1e6", "--delta", "0.01"]);
+    let example = place.done(&["report", "--example", "gastrointestinal-bleeding"]);
+    fs::write(place.path("example.toml"), example).unwrap();
+    assert_eq!(place.json(&["report", "example.toml", "--out", "example.html"])["asked"], 4);
     fs::write(place.path("bleeds.toml"), BLEEDS).unwrap();
     fs::write(place.path("new.toml"), NEW_USERS).unwrap();
     for (file, counts) in [("bleeds.toml", &[479.0][..]), ("new.toml", &[1800.0, 732.0, 732.0])] {

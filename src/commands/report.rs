@@ -262,6 +262,7 @@ struct Shown {
 /// Keeps the spec's rule of disclosure.
 fn shown(spec: &Spec, priced: &[Priced<'_>], asked: Vec<Asked>) -> Result<Shown, Failure> {
     let (mut answers, mut drawn, mut packets) = (Vec::new(), None, Vec::new());
+    let mut earlier = Vec::new();
     let context = disclosure::packet::Context {
         period: spec.period.clone(),
         purpose: spec.purpose.clone(),
@@ -271,7 +272,7 @@ fn shown(spec: &Spec, priced: &[Priced<'_>], asked: Vec<Asked>) -> Result<Shown,
         match (priced.question, &spec.cohort, &spec.disclosure) {
             (Some(question), _, Some(rule)) => {
                 let indicator = &question.indicator;
-                let kept = disclosed(rule, indicator, asked.released, &context);
+                let kept = disclosed(rule, indicator, asked.released, &context, &mut earlier);
                 let (released, found) = kept.map_err(usage)?;
                 packets.extend(found);
                 answers.push(Answered { question: question.clone(), released });
@@ -406,8 +407,12 @@ fn tell(
 }
 
 /// Specs to start from, by name.
-const EXAMPLES: [(&str, &str); 3] = [
+const EXAMPLES: [(&str, &str); 4] = [
     ("population-health", include_str!("../../queries/reports/population-health.toml")),
+    (
+        "gastrointestinal-bleeding",
+        include_str!("../../queries/reports/gastrointestinal-bleeding.toml"),
+    ),
     ("surveillance", include_str!("../../queries/reports/surveillance.toml")),
     ("safety-and-supply", include_str!("../../queries/reports/safety-and-supply.toml")),
 ];

@@ -16,7 +16,9 @@ use crate::released::{Released, Value};
 /// The roles whose numbers are counts of persons or events.
 const COUNTED: [&str; 6] = ["numerator", "denominator", "count", "events", "censored", "stage"];
 
-/// An answer as a rule shows it, and a packet for each of its columns of counts.
+/// An answer as a rule shows it, and a packet for each of its columns of counts. `earlier` holds
+/// the tables that readers have seen already, and gets what they see of this one: two totals of
+/// which the difference is a small count are told in the packet.
 ///
 /// # Errors
 /// [`disclosure::Error`] if two rows are of one group.
@@ -25,6 +27,7 @@ pub fn disclosed(
     indicator: &Indicator,
     released: Released,
     context: &Context,
+    earlier: &mut Vec<Table>,
 ) -> Result<(Released, Vec<Packet>), disclosure::Error> {
     let is_counted =
         !matches!(indicator.method, Method::Mean | Method::Quantiles | Method::RatioOfSums);
@@ -52,10 +55,17 @@ pub fn disclosed(
         let cells = counted.iter().map(|(at, count)| {
             let row = &released.rows()[*at];
             let denominator = whole.filter(|_| role == "numerator").and_then(|at| of(row, at));
-            Cell { group: group(&released, row), count: count.clone(), denominator }
+            let mut group = group(&released, row);
+            group.insert("counted".to_owned(), counted_persons(indicator, role).to_owned());
+            Cell { group, count: count.clone(), denominator }
         });
         let table = Table::new(cells.collect())?;
-        for ((at, count), checked) in counted.iter().zip(rule.check(&table)) {
+        let mut seen = Vec::new();
+        let kept = counted.iter().zip(rule.check(&table)).zip(table.cells());
+        for (((at, count), checked), cell) in kept {
+            if checked.reason.is_none() {
+                seen.push(cell.clone());
+            }
             rows[*at][place] = match (checked.reason, checked.shown) {
                 (Some(reason), _) => Value::Suppressed(words(reason, rule)),
                 (None, Shown::Number(value)) => Value::Estimate(rounded(count, value)),
@@ -65,9 +75,15 @@ pub fn disclosed(
         let title = format!("{}: {}", indicator.title, column.label);
         let context =
             Context { title, population: indicator.population.clone(), ..context.clone() };
-        packets.push(Packet::new(context, rule, &table, &[]));
+        packets.push(Packet::new(context, rule, &table, earlier));
+        earlier.push(Table::new(seen)?);
     }
     Ok((released.with_rows(rows), packets))
+}
+
+/// Who is counted in a column: only what counts the same is compared with earlier tables.
+fn counted_persons<'a>(indicator: &'a Indicator, role: &str) -> &'a str {
+    if role == "denominator" { &indicator.population } else { &indicator.numerator }
 }
 
 /// The keys of a row by the names of their columns.
@@ -139,7 +155,8 @@ mod tests {
         let asthma = catalogue.find("asthma-prevalence").unwrap();
         let rules = Rules::built_in();
         let cms = rules.named("cms").unwrap();
-        let (shown, packets) = disclosed(cms, asthma, answer(), &Context::default()).unwrap();
+        let (shown, packets) =
+            disclosed(cms, asthma, answer(), &Context::default(), &mut vec![]).unwrap();
         let kinds: Vec<bool> =
             shown.rows().iter().map(|row| matches!(row[2], Value::Suppressed(_))).collect();
         assert_eq!(kinds, [true, false, false, false]);
@@ -156,12 +173,42 @@ mod tests {
     }
 
     #[test]
+    fn what_two_tables_tell_together_is_in_the_packet() {
+        let catalogue = Catalogue::built_in().unwrap();
+        let asthma = catalogue.find("asthma-prevalence").unwrap();
+        let rules = Rules::built_in();
+        let cms = rules.named("cms").unwrap();
+        let mut earlier = vec![];
+        let mut ask = |released, receipt: &str| {
+            let receipt = std::sync::Arc::from(receipt);
+            let mut answer: Released = released;
+            let rows = answer.rows().iter().map(|row| {
+                let under = |value: &Value| match value.estimate() {
+                    Some(of) => Value::Estimate(Estimate::released(of.value, 0.0, &receipt)),
+                    None => value.clone(),
+                };
+                row.iter().map(under).collect()
+            });
+            answer = answer.clone().with_rows(rows.collect());
+            disclosed(cms, asthma, answer, &Context::default(), &mut earlier).unwrap().1
+        };
+        assert!(ask(answer(), "first").iter().all(|packet| packet.differences.is_empty()));
+        // A year later there are four cases more among the older men.
+        let mut rows = answer().rows().to_vec();
+        rows[1][2] = Value::Estimate(Estimate::exact(47.0));
+        let packets = ask(answer().with_rows(rows), "second");
+        let found: Vec<f64> = packets[0].differences.iter().map(|d| d.difference).collect();
+        assert_eq!(found, [4.0]);
+    }
+
+    #[test]
     fn rounding_is_part_of_the_error() {
         let catalogue = Catalogue::built_in().unwrap();
         let asthma = catalogue.find("asthma-prevalence").unwrap();
         let rules = Rules::built_in();
         let rule = rules.named("opensafely").unwrap();
-        let (shown, _) = disclosed(rule, asthma, answer(), &Context::default()).unwrap();
+        let (shown, _) =
+            disclosed(rule, asthma, answer(), &Context::default(), &mut vec![]).unwrap();
         let count = shown.rows()[1][2].estimate().unwrap();
         assert_eq!((count.value, count.noise_variance), (45.0, 4.0));
     }
