@@ -192,6 +192,13 @@ impl Trio {
     }
 }
 
+/// Counts are by so many less than others all together, but for a few persons who meet in a sketch.
+fn assert_fewer(found: &[f64], others: &[f64], by: f64) {
+    assert_eq!(found.len(), others.len());
+    let fewer = others.iter().sum::<f64>() - found.iter().sum::<f64>();
+    assert!((fewer - by).abs() <= 12.0, "{found:?} {others:?}");
+}
+
 /// A column of a JSON answer.
 fn numbers(answer: &Value, column: &str) -> Vec<f64> {
     let rows = answer["rows"].as_array().unwrap();
@@ -205,13 +212,14 @@ const BY_SEX: &str =
 fn sites_in_homes_of_their_own_answer_together_and_show_nobody_their_counts() {
     let mut trio = Trio::new();
     trio.serve_all();
-    // At a large epsilon the answer is the sum of what each site has, to the last person.
+    // At a large epsilon each person counts once. Of 400, 36 are at two sites and nine at three, so
+    // sites have 454; that the nine are not eighteen at two, sums and sketch do not tell: 393.
     let answer = trio.ask(BY_SEX, "10000");
     let found = numbers(&answer, "n");
-    assert_eq!(found, trio.of_sites(BY_SEX, "n", &SITES), "{answer}");
+    assert_fewer(&found, &trio.of_sites(BY_SEX, "n", &SITES), 61.0);
     // Names of parties, the honest noise, and the persons at several sites are said.
     let notes = answer["notes"].to_string();
-    for said in ["site-1, site-2, site-3", "3 honest parties; 8 added noise", "at up to 3"] {
+    for said in ["site-1, site-2, site-3", "3 honest parties; 8 added noise", "at up to 3 sites"] {
         assert!(notes.contains(said), "{said}: {notes}");
     }
     // The receipt proves the charge, the sets and the release; the transcript the opened totals.
@@ -221,7 +229,7 @@ fn sites_in_homes_of_their_own_answer_together_and_show_nobody_their_counts() {
     let home = trio.place.path("coordinator/.graunt").display().to_string();
     let verify = ["--home", &home, "verify", &receipt, "--transcript", &transcript];
     let checked = trio.place.done(&verify);
-    assert!(checked.contains("1 round(s): sealed by their parties"), "{checked}");
+    assert!(checked.contains("2 round(s): sealed by their parties"), "{checked}");
     let spoilt = fs::read_to_string(&transcript).unwrap().replacen("\"round\":0", "\"round\":1", 1);
     fs::write(&transcript, spoilt).unwrap();
     assert_ne!(trio.place.run(&verify).code, 0);
@@ -235,13 +243,14 @@ fn sites_in_homes_of_their_own_answer_together_and_show_nobody_their_counts() {
     // A site that is killed is left out and named; two are too few for these terms.
     trio.stop("site-2");
     let answer = trio.ask(BY_SEX, "10000");
-    assert_eq!(numbers(&answer, "n"), trio.of_sites(BY_SEX, "n", &["site-1", "site-3"]));
+    let left = trio.of_sites(BY_SEX, "n", &["site-1", "site-3"]);
+    assert_fewer(&numbers(&answer, "n"), &left, 23.0);
     assert!(answer["notes"].to_string().contains("they were lost: site-2"), "{answer}");
     // It comes back and takes part again, and a holder may be gone.
     trio.serve("site-2", "site");
     trio.stop("holder-2");
     let answer = trio.ask(BY_SEX, "10000");
-    assert_eq!(numbers(&answer, "n"), found);
+    assert_fewer(&numbers(&answer, "n"), &found, 0.0);
     trio.stop("site-1");
     trio.stop("site-3");
     let said = trio.ask_with(BY_SEX, "1", "tls/coordinator");

@@ -4,9 +4,10 @@ use crate::engine::QuotedColumn;
 use crate::noise::error::NoiseError;
 use crate::noise::{deviation, threshold_of};
 use crate::perturb::NoisyAggregates;
+use crate::perturb::overlap::deviation_at;
 use crate::privacy::boundary::Boundary;
 use crate::privacy::contributions::{Bound, NestedKind};
-use crate::privacy::price::PricedPlan;
+use crate::privacy::price::{BoundaryPrice, PricedPlan};
 use crate::privacy::quantiles::{Drawing, drawings};
 
 /// The noisy columns of a plan, with the largest noise that each may get.
@@ -20,6 +21,7 @@ pub(crate) fn quoted(priced: &PricedPlan) -> Result<Vec<QuotedColumn>, NoiseErro
             let Some(slot) = boundary.slots(i).last() else { continue };
             let step = 10f64.powi(i32::from(column.decimals));
             let noise = price.noise(slot)?;
+            let united = boundary.united().any(|column| column == i);
             let decides = boundary.persons == Some(i);
             if decides && !boundary.shows_persons {
                 continue;
@@ -31,7 +33,11 @@ pub(crate) fn quoted(priced: &PricedPlan) -> Result<Vec<QuotedColumn>, NoiseErro
             };
             quoted.push(QuotedColumn {
                 name: column.label.clone(),
-                noise: deviation(noise) / step,
+                noise: if united {
+                    united_deviation(boundary, price, (i, UNITED_PERSONS))?
+                } else {
+                    deviation(noise) / step
+                },
                 clamp: clamp(boundary, i),
                 groups_per_person: groups,
                 is_chosen: boundary.rungs(i).len() > 1,
@@ -40,6 +46,18 @@ pub(crate) fn quoted(priced: &PricedPlan) -> Result<Vec<QuotedColumn>, NoiseErro
         }
     }
     Ok(quoted)
+}
+
+/// The standard deviation of a number of persons who are counted once over sites, if they are so
+/// many and each is at one site.
+fn united_deviation(
+    boundary: &Boundary,
+    price: &BoundaryPrice,
+    (column, persons): (usize, f64),
+) -> Result<f64, NoiseError> {
+    let Some(slot) = boundary.slots(column).last() else { return Ok(0.0) };
+    let (sum, sketch) = (price.noise(slot)?, price.sketch_noise(slot)?);
+    Ok(deviation_at(persons, deviation(sum), deviation(sketch)))
 }
 
 /// Least and greatest that one person may add to one group.
@@ -53,6 +71,7 @@ fn clamp(boundary: &Boundary, column: usize) -> (f64, f64) {
 pub(crate) fn notes(priced: &PricedPlan, noisy: &[NoisyAggregates]) -> Vec<String> {
     let mut notes = priced.plan.notes.clone();
     for (boundary, noisy) in priced.plan.boundaries.iter().zip(noisy) {
+        notes.extend(boundary.united().map(|column| united(boundary, column)));
         for (i, column) in boundary.columns.iter().enumerate() {
             if boundary.persons == Some(i) && !boundary.shows_persons {
                 continue;
@@ -87,7 +106,20 @@ pub(crate) fn notes(priced: &PricedPlan, noisy: &[NoisyAggregates]) -> Vec<Strin
 pub(crate) fn foretold(priced: &PricedPlan) -> Vec<String> {
     let boundaries = priced.plan.boundaries.iter();
     let quantiles = boundaries.flat_map(|b| drawings(b)).map(|drawing| drawing.note());
-    priced.plan.notes.iter().cloned().chain(quantiles).collect()
+    let priced_boundaries = priced.plan.boundaries.iter().zip(&priced.prices);
+    let united = priced_boundaries.flat_map(|(boundary, price)| {
+        boundary.united().filter_map(move |column| {
+            let at = |persons| united_deviation(boundary, price, (column, persons)).ok();
+            let (few, most) = (at(UNITED_PERSONS / 10.0)?, at(UNITED_PERSONS * 100.0)?);
+            Some(format!(
+                "{}: each person counts once over sites; the standard deviation is that of 10,000 \
+                 persons who are at one site each, about {few:.0} at 1,000 and {most:.0} at \
+                 1,000,000",
+                boundary.columns[column].label
+            ))
+        })
+    });
+    priced.plan.notes.iter().cloned().chain(quantiles).chain(united).collect()
 }
 
 fn bound(boundary: &Boundary, column: usize, noisy: &NoisyAggregates, label: &str) -> String {
@@ -119,6 +151,15 @@ fn bound(boundary: &Boundary, column: usize, noisy: &NoisyAggregates, label: &st
     }
 }
 
+fn united(boundary: &Boundary, column: usize) -> String {
+    let (label, sites) = (&boundary.columns[column].label, boundary.reach());
+    format!(
+        "{label}: each person counts once over sites (sketch): a noisy sum tells how often persons \
+         are counted, at up to {sites} sites each, and a noisy sketch how many of these counts are \
+         of the same; intervals hold both"
+    )
+}
+
 fn keys(boundary: &Boundary, noisy: &NoisyAggregates) -> Option<String> {
     if let Some(threshold) = noisy.threshold {
         return Some(format!("keys with {threshold} or fewer persons, after noise, are not shown"));
@@ -132,3 +173,6 @@ fn keys(boundary: &Boundary, noisy: &NoisyAggregates) -> Option<String> {
     let unknown = !boundary.is_declared;
     unknown.then(|| "keys with few persons are not shown: which ones is drawn by lot".to_owned())
 }
+
+/// The number of persons that the noise of a column is told for, where it grows with them.
+const UNITED_PERSONS: f64 = 10_000.0;

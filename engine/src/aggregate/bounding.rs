@@ -5,7 +5,7 @@ use arrow::datatypes::Int64Type;
 use datafusion::error::DataFusionError;
 use ledger_adapter::digest::Digest;
 
-use crate::aggregate::cells::Cells;
+use crate::aggregate::cells::{Cells, Mark};
 use crate::aggregate::overflow;
 use crate::privacy::boundary::Boundary;
 use crate::privacy::contributions::Bound;
@@ -78,8 +78,10 @@ impl BucketRows {
                 person.sort_by_cached_key(|row| rank(choice, row.person, &row.key));
             }
             let groups = person.len() as u64;
-            Person { kept: &person[..person.len().min(most)], boundary, groups }
-                .count(&mut cells)?;
+            let kept = &person[..person.len().min(most)];
+            let person = Person { kept, boundary, groups };
+            person.count(&mut cells)?;
+            person.mark(&mut cells, choice);
         }
         Ok(cells)
     }
@@ -139,6 +141,17 @@ impl Person<'_> {
         Ok(())
     }
 
+    /// Marks the person in every cell of the columns that count persons once over sites.
+    fn mark(&self, cells: &mut Cells, choice: Digest) {
+        for column in self.boundary.united() {
+            let counted = (0u64..).zip(self.kept).filter(|(_, row)| self.bounded(row, column) > 0);
+            for (place, row) in counted {
+                let hash = hash(choice, column, row.person, &row.key);
+                cells.mark(column, &row.key, Mark { hash, place });
+            }
+        }
+    }
+
     /// A total within the public clamp, and within what its rows can add up to.
     fn bounded(&self, row: &Row, column: usize) -> i64 {
         let contribution = &self.boundary.columns[column];
@@ -179,4 +192,14 @@ fn scaled(total: i64, rung: u64, norm: u64) -> i64 {
 /// group. It depends on nothing else of the person, and on no other person.
 pub(crate) fn rank(choice: Digest, person: i64, key: &[u8]) -> Digest {
     Digest::labelled("graunt/keep/v1", &[choice.as_bytes(), &person.to_be_bytes(), key])
+}
+
+/// The number of a person in a cell: the same at every site that takes part in the query. It is no
+/// secret of whoever knows the pseudonym.
+fn hash(choice: Digest, column: usize, person: i64, key: &[u8]) -> u64 {
+    let (column, person) = ((column as u64).to_be_bytes(), person.to_be_bytes());
+    let parts: [&[u8]; 4] = [choice.as_bytes(), &column, &person, key];
+    let digest = Digest::labelled("graunt/sketch/v1", &parts);
+    let first = digest.as_bytes().first_chunk::<8>();
+    first.map_or(0, |first| u64::from_be_bytes(*first))
 }

@@ -26,6 +26,18 @@ pub(crate) struct Cells {
     /// Every declared key; `None` where any key may turn up.
     declared: Option<Arc<BTreeSet<Box<[u8]>>>>,
     totals: BTreeMap<Box<[u8]>, Vec<i128>>,
+    /// By column: who counts in which cell, where sites count one person together.
+    marks: Vec<BTreeMap<Box<[u8]>, Vec<Mark>>>,
+}
+
+/// A person in a cell, by a number that is the same at every site.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Mark {
+    /// Uniform over all numbers, and different for each person, cell, column and query.
+    pub(crate) hash: u64,
+    /// Where the cell stands among those of the person at this site: it counts under every bound
+    /// on them that is above it.
+    pub(crate) place: u64,
 }
 
 impl Cells {
@@ -38,7 +50,8 @@ impl Cells {
         let choices = boundary.choices();
         let profiles = choices.iter().map(|(_, rungs)| vec![0; rungs.len()]).collect();
         let totals = BTreeMap::new();
-        let mut cells = Self { converter, types, slots, profiles, declared: None, totals };
+        let marks = vec![BTreeMap::new(); boundary.columns.len()];
+        let mut cells = Self { converter, types, slots, profiles, declared: None, totals, marks };
         if boundary.is_declared {
             let domains: Vec<&[ScalarValue]> =
                 boundary.keys.iter().filter_map(|key| key.domain.as_deref()).collect();
@@ -88,6 +101,13 @@ impl Cells {
         self.totals.entry(key.into()).or_insert_with(|| vec![0; slots])
     }
 
+    /// Marks a person in a cell of a column.
+    pub(crate) fn mark(&mut self, column: usize, key: &[u8], mark: Mark) {
+        if let Some(marks) = self.marks.get_mut(column) {
+            marks.entry(key.into()).or_default().push(mark);
+        }
+    }
+
     /// Counts a person at the least rung that is not below `size`; at the last one if all are.
     pub(crate) fn profile(&mut self, profile: usize, rungs: &[u64], size: u64) {
         let rung = rungs.partition_point(|rung| *rung < size).min(rungs.len().saturating_sub(1));
@@ -101,6 +121,11 @@ impl Cells {
         for (profile, more) in self.profiles.iter_mut().zip(other.profiles) {
             for (count, more) in profile.iter_mut().zip(more) {
                 *count += more;
+            }
+        }
+        for (marks, more) in self.marks.iter_mut().zip(other.marks) {
+            for (key, more) in more {
+                marks.entry(key).or_default().extend(more);
             }
         }
         for (key, totals) in other.totals {
@@ -154,7 +179,11 @@ impl Cells {
                 }
             }
         }
-        Ok(ExactAggregates { keys, codes, slots, profiles: self.profiles, bins })
+        let marks = self.marks.into_iter().map(|mut marks| {
+            codes.iter().map(|key| marks.remove(key).unwrap_or_default()).collect()
+        });
+        let marks = marks.collect();
+        Ok(ExactAggregates { keys, codes, slots, profiles: self.profiles, bins, marks })
     }
 
     fn every_key(

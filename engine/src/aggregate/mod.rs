@@ -5,7 +5,7 @@
 //! so neither the order of rows, nor the size of batches, nor the number of threads changes a bit.
 
 mod bounding;
-mod cells;
+pub(crate) mod cells;
 mod nested;
 
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ use futures::{StreamExt, TryStreamExt};
 use ledger_adapter::digest::Digest;
 
 use crate::aggregate::bounding::BucketRows;
-use crate::aggregate::cells::Cells;
+use crate::aggregate::cells::{Cells, Mark};
 use crate::aggregate::nested::{BucketValues, Values};
 use crate::privacy::boundary::Boundary;
 use crate::privacy::price::PricedPlan;
@@ -40,6 +40,8 @@ pub(crate) struct ExactAggregates {
     pub(crate) profiles: Vec<Vec<i128>>,
     /// For each nested column of quantiles, by cell: rows by bin.
     pub(crate) bins: Vec<Vec<BTreeMap<usize, u64>>>,
+    /// By column and cell: who counts there; nobody but where sites count one person together.
+    pub(crate) marks: Vec<Vec<Vec<Mark>>>,
 }
 
 impl fmt::Debug for ExactAggregates {

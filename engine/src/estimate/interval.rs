@@ -91,6 +91,11 @@ impl Intervals<'_> {
     fn plain(&self, source: &Source) -> Result<Vec<Option<Bound>>, DataFusionError> {
         let contribution = &self.priced.plan.boundaries[source.boundary].columns[source.column];
         let cells = &self.released[source.boundary];
+        if let Some(drawn) = cells.united.get(source.column).filter(|drawn| !drawn.is_empty()) {
+            let own = |row| drawn.get(self.cell(source.boundary, row)?);
+            let bound = |row| own(row).map(|d| Bound { lower: d.lower, upper: d.upper });
+            return Ok((0..self.rows.num_rows()).map(bound).collect());
+        }
         let noise = cells.noises[source.column];
         let alpha = 1.0 - self.confidence;
         let single = noise::quantile_of(noise, alpha).map_err(external)? as f64;

@@ -36,7 +36,7 @@ pub(crate) async fn finish(
 ) -> Result<Answer, DataFusionError> {
     let mut released = Vec::with_capacity(noisy.len());
     for (index, noisy) in noisy.into_iter().enumerate() {
-        let cells = Cells::of(index, &priced.plan.boundaries[index], noisy)?;
+        let cells = Cells::of(index, &priced.plan.boundaries[index], noisy, confidence)?;
         let batch = cells.batch.clone();
         let memory = MemTable::try_new(batch.schema(), vec![vec![batch]])?;
         tables.insert(ReleasedTable::name(index), Arc::new(memory));

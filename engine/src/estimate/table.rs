@@ -31,6 +31,8 @@ pub(crate) struct Cells {
     /// By column.
     pub(crate) noises: Vec<Noise>,
     pub(crate) bounds: Vec<Option<Chosen>>,
+    /// By column, by row: persons who are counted once over sites; empty for other columns.
+    pub(crate) united: Vec<Vec<Drawn>>,
     /// By quantile, by row.
     pub(crate) quantiles: Vec<Vec<Drawn>>,
 }
@@ -45,7 +47,7 @@ struct Rows {
 }
 
 impl Cells {
-    /// The table of boundary `index`.
+    /// The table of boundary `index`, whose drawn intervals have this confidence.
     ///
     /// # Errors
     /// A failure of arrow, which is ours.
@@ -53,9 +55,13 @@ impl Cells {
         index: usize,
         boundary: &Boundary,
         noisy: NoisyAggregates,
+        confidence: f64,
     ) -> Result<Self, DataFusionError> {
         let NoisyAggregates { keys, columns, noises, margins: parts, quantiles, bounds, .. } =
             noisy;
+        let united = noisy.united;
+        let columns = once(columns, &united);
+        let z = crate::noise::normal_quantile(1.0 - confidence);
         let drawn = columns.first().map_or_else(|| quantiles.first().map_or(0, Vec::len), Vec::len);
         let cells = keys.first().map_or(drawn, |key| key.len());
         let rows = match &boundary.margins {
@@ -82,6 +88,11 @@ impl Cells {
             let spread = per_cell.flat_map(|(sd, cells)| vec![sd / single; cells.len()]);
             spreads[i] = spread.collect();
         }
+        for (i, drawn) in united.iter().enumerate().filter(|(_, drawn)| !drawn.is_empty()) {
+            // As if the law were normal: for what is computed from it.
+            let wide = 2.0 * z * crate::noise::deviation(noises[i]);
+            spreads[i] = drawn.iter().map(|drawn| (drawn.upper - drawn.lower) / wide).collect();
+        }
         let plain = boundary.columns.iter().zip(&columns).filter(|_| parts.is_empty());
         for (column, values) in plain {
             arrays.push(if column.integer {
@@ -99,9 +110,13 @@ impl Cells {
         }
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         let batch = RecordBatch::try_new_with_options(schema, arrays, &options)?;
-        let cells = Self { batch, summed, spreads, noises, bounds, quantiles };
+        let cells = Self { batch, summed, spreads, noises, bounds, united, quantiles };
         match (boundary.persons, parts.is_empty()) {
-            (Some(persons), false) => cells.without_small(&parts[persons], boundary.persons_min),
+            (Some(persons), false) => {
+                // A person may be counted at each of so many sites.
+                let least = boundary.persons_min.saturating_sub(1).saturating_mul(boundary.reach());
+                cells.without_small(&parts[persons], least.saturating_add(1))
+            }
             _ => Ok(cells),
         }
     }
@@ -133,6 +148,16 @@ impl Cells {
             ..self
         })
     }
+}
+
+/// The columns, with the numbers of persons who are counted once in their places.
+fn once(mut columns: Vec<Vec<i128>>, united: &[Vec<Drawn>]) -> Vec<Vec<i128>> {
+    for (column, drawn) in columns.iter_mut().zip(united).filter(|(_, drawn)| !drawn.is_empty()) {
+        #[expect(clippy::cast_possible_truncation, reason = "whole numbers of persons")]
+        let persons = drawn.iter().map(|drawn| drawn.value as i128).collect();
+        *column = persons;
+    }
+    columns
 }
 
 /// One row per asked set and its keys: the sums of the noisy cells.

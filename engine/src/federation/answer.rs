@@ -153,7 +153,8 @@ fn said(federation: &Federation, door: &CoordinatorDoor) -> Vec<String> {
     if federation.sites_per_person > 1 {
         let most = federation.sites_per_person;
         notes.push(format!(
-            "a person at several sites counts at each: at up to {most}, as noise and charge allow"
+            "a person at several sites counts at each, at up to {most}, as noise and charge allow, \
+             but in numbers of persons that count each once"
         ));
     }
     if !lost.is_empty() {

@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use crate::federation::contribution::{Contribution, SignedHeader, nobody, root};
 use crate::federation::holder::{COVER, CoverRequest, OPEN, OpenRequest, VOTE, open_request, vote};
 use crate::federation::parameters::Parameters;
-use crate::federation::round::{Opened, Spec};
+use crate::federation::round::{Opened, Spec, values_max, variance};
 use crate::federation::sealing::{Sealed, Sealing};
 use crate::federation::site::{NEXT, START, opened_message, parties};
 use crate::federation::terms::{Federation, TermsError};
@@ -349,5 +349,13 @@ impl Door for CoordinatorDoor {
 
     fn law(&self, noise: Noise) -> Result<Noise, NoiseError> {
         of_all(noise, self.federated.federation.honest(), self.parties)
+    }
+
+    fn variance(&self, noise: Noise) -> Result<f64, NoiseError> {
+        variance(noise, &self.federated.federation, self.parties)
+    }
+
+    fn values_max(&self) -> usize {
+        values_max(&self.federated.federation)
     }
 }

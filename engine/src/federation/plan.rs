@@ -16,6 +16,7 @@ use crate::federation::transport::Refusal;
 use crate::noise::error::NoiseError;
 use crate::noise::{Column, Noise, Residual};
 use crate::perturb::residual;
+use crate::perturb::sketch::REGISTERS_MIN;
 use crate::privacy::boundary::Boundary;
 use crate::privacy::contributions::NestedKind;
 use crate::privacy::plan::PrivatePlan;
@@ -194,7 +195,8 @@ fn check_sizes(boundary: &Boundary, federation: &Federation) -> Result<(), Rejec
     });
     let trees = drawings(boundary).into_iter().filter_map(|drawing| drawing.tree);
     let trees = trees.map(|tree| tree.len().saturating_mul(cells)).max().unwrap_or(0);
-    let most = cells.saturating_mul(columns).max(margins).max(trees);
+    let sketches = cells.saturating_mul(boundary.united().count() * REGISTERS_MIN);
+    let most = cells.saturating_mul(columns).max(margins).max(trees).max(sketches);
     let (limit, verb) =
         federation.proofs.map_or((CELLS_MAX, "send"), |_| (PROVED_MAX, "prove to be in range"));
     if most <= limit {
@@ -249,6 +251,12 @@ fn columns(
                     .map(|(noise, shape)| plain(noise, Some(Residual { shape }))),
             ),
         }
+    }
+    for column in boundary.united() {
+        let Some(slot) = boundary.slots(column).last() else { continue };
+        let noise = price.sketch_noise(slot)?;
+        let label = boundary.columns[column].label.clone();
+        all.push((label, Column::within(vec![], slot.sensitivity, slot.groups, noise)));
     }
     for choice in 0..price.choices.len() {
         let noise = price.profile_noise(choice)?;

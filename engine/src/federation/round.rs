@@ -10,7 +10,7 @@ use crate::federation::terms::{Federation, Proofs, TermsError};
 use crate::federation::transport::Refusal;
 use crate::noise::error::NoiseError;
 use crate::noise::share::per_party;
-use crate::noise::{Column, Family, Noise, Residual, Scale};
+use crate::noise::{Column, Family, Noise, Residual, Scale, deviation};
 
 /// What is added up in a round: public, and the same at every party that follows the plan.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -223,6 +223,21 @@ pub(super) fn width(column: &Column, federation: &Federation) -> Result<u32, Noi
     if bits > widest { Err(overflow) } else { Ok(bits.max(1)) }
 }
 
+/// The variance of the noise that so many parties add up to.
+pub(super) fn variance(
+    noise: Noise,
+    federation: &Federation,
+    parties: u32,
+) -> Result<f64, NoiseError> {
+    let each = deviation(per_party(noise, federation.honest())?);
+    Ok(f64::from(parties) * each.powi(2))
+}
+
+/// Most values of a round of which fewer would do: each proof takes its time.
+pub(super) const fn values_max(federation: &Federation) -> usize {
+    if federation.proofs.is_some() { PROVEN_VALUES_MAX } else { CELLS_MAX }
+}
+
 const DEVIATIONS: u128 = 64;
 
 /// Widest contribution that is sealed.
@@ -233,6 +248,9 @@ const PROVEN_BITS_MAX: u32 = 31;
 
 /// Most values of one round: they, and their ciphertexts, fit into a message.
 pub(super) const CELLS_MAX: usize = 2_000_000;
+
+/// Proofs of so many values take a site some seven seconds.
+const PROVEN_VALUES_MAX: usize = 256;
 
 /// Most keys of margins.
 const DIMENSIONS_MAX: usize = 32;

@@ -28,7 +28,7 @@ use crate::error::Error;
 use crate::federation::contribution::Contribution;
 use crate::federation::parameters::Parameters;
 use crate::federation::plan::{self, Order, plan_digest};
-use crate::federation::round::{Opened, Spec};
+use crate::federation::round::{Opened, Spec, values_max, variance};
 use crate::federation::terms::{Federation, TermsError};
 use crate::federation::transport::{Node, Refusal};
 use crate::noise::error::NoiseError;
@@ -414,6 +414,15 @@ impl Door for SiteDoor {
     fn law(&self, noise: Noise) -> Result<Noise, NoiseError> {
         let parties = self.last.as_ref().map_or(0, |opened| opened.parties);
         of_all(noise, self.shared.federation.honest(), parties)
+    }
+
+    fn variance(&self, noise: Noise) -> Result<f64, NoiseError> {
+        let parties = self.last.as_ref().map_or(0, |opened| opened.parties);
+        variance(noise, &self.shared.federation, parties)
+    }
+
+    fn values_max(&self) -> usize {
+        values_max(&self.shared.federation)
     }
 }
 

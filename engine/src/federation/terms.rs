@@ -8,7 +8,8 @@
 //! [`Federation::honest`]. It is more where more are honest.
 //!
 //! A person may be at up to `sites_per_person` sites, each of which bounds and counts that person
-//! on its own; sensitivities are so many times larger.
+//! on its own; sensitivities are so many times larger. Numbers of persons are put right by a sketch
+//! of who is counted several times: see `perturb::sketch`.
 
 use std::collections::BTreeSet;
 

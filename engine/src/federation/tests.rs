@@ -4,6 +4,7 @@ mod attacks;
 pub(crate) mod fixture;
 pub(crate) mod liar;
 mod noise;
+mod once;
 mod proofs;
 
 use crate::engine::Query;

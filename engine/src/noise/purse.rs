@@ -23,7 +23,8 @@ use super::mechanism::{self, Mechanism};
 use super::share::{self, NoisyShare};
 #[cfg(test)]
 use super::tape;
-use super::{Column, KeepTable, Noise, NoiseError, Scores, generator, selection_charge};
+use super::{Column, KeepTable, Noise, NoiseError, Scores};
+use super::{deviation, generator, selection_charge};
 
 /// Whatever noise is drawn through: a [`Purse`], or many parties that each add a share.
 pub trait Door {
@@ -59,6 +60,20 @@ pub trait Door {
     /// If it has no scale.
     fn law(&self, noise: Noise) -> Result<Noise, NoiseError> {
         Ok(noise)
+    }
+
+    /// The variance of that noise, to the last digit: where it is narrow, what is put together
+    /// from shares is not quite of any one law.
+    ///
+    /// # Errors
+    /// If it has no scale.
+    fn variance(&self, noise: Noise) -> Result<f64, NoiseError> {
+        Ok(deviation(self.law(noise)?).powi(2))
+    }
+
+    /// Most values that are worth their while in one pass, if fewer will do.
+    fn values_max(&self) -> usize {
+        usize::MAX
     }
 }
 

@@ -4,14 +4,17 @@
 //!  profiles ─add─▶ bounds for groups ─┬─▶ which keys are shown ─▶ bounds for norms ─┐
 //!                                     └── persons ─add or keep─┘                    │
 //!  estimates ◀── noisy columns ◀─add─ columns under their bounds ◀──────────────────┘
+//!            ◀── persons       ◀─add─ sketches of who is counted at several sites
 //!            ◀── quantiles     ◀─select─ scores of candidates, or add to a tree of counts
 //! ```
 //! Each step sees what the steps before it have released, and public parameters; nothing else of
 //! the records decides what is done. It does not draw noise itself, and does not know queries.
 
 mod bounds;
+pub(crate) mod overlap;
 pub(crate) mod quantile;
 pub(crate) mod residual;
+pub(crate) mod sketch;
 pub(crate) mod tree;
 
 use arrow::array::{ArrayRef, UInt64Array};
@@ -29,10 +32,12 @@ use crate::noise::{self, Column, Noise, Scale};
 use crate::perturb::bounds::{choose_groups, choose_norm};
 use crate::perturb::quantile::{Drawn, quantiles};
 use crate::perturb::residual::{Margin, marginal_plan};
+use crate::perturb::sketch::Counted;
 use crate::privacy::boundary::{Boundary, Slot};
 use crate::privacy::contributions::Bound;
 use crate::privacy::price::{
-    BoundaryPrice, PricedPlan, choice_records, keys_record, margin_records, slot_record,
+    BoundaryPrice, PricedPlan, choice_records, keys_record, margin_records, sketch_record,
+    slot_record,
 };
 use crate::privacy::quantiles::quantile_records;
 
@@ -49,6 +54,9 @@ pub(crate) struct NoisyAggregates {
     pub(crate) margins: Vec<Margin>,
     /// One vector per quantile.
     pub(crate) quantiles: Vec<Vec<Drawn>>,
+    /// One vector per column: its numbers of persons, where one at several sites counts once; empty
+    /// for the others.
+    pub(crate) united: Vec<Vec<Drawn>>,
     /// What was chosen privately, per column.
     pub(crate) bounds: Vec<Option<Chosen>>,
     /// Most groups of a person that count.
@@ -177,6 +185,7 @@ impl Step<'_> {
                 (columns, noises, vec![])
             }
         };
+        let united = self.united(door, &shown, &rungs, (&columns, &noises), records)?;
         let bins = std::mem::take(&mut self.exact.bins);
         let quantiles =
             quantiles((boundary, self.price), &bins, &shown.cells, self.confidence, door)?;
@@ -189,6 +198,7 @@ impl Step<'_> {
             noises,
             margins,
             quantiles,
+            united,
             bounds,
             groups,
             threshold: shown.threshold,
@@ -247,8 +257,11 @@ impl Step<'_> {
         if boundary.persons_min > 0 {
             // So many persons are there with 95 % confidence.
             let margin = noise::quantile_of(noise, 0.1)?;
-            let least = i64::try_from(boundary.persons_min).unwrap_or(i64::MAX);
-            let enough = least.saturating_sub(1).saturating_add(margin);
+            // A person may be counted at each of so many sites.
+            let reach = boundary.reach();
+            let least = boundary.persons_min.saturating_sub(1).saturating_mul(reach);
+            let least = i64::try_from(least).unwrap_or(i64::MAX);
+            let enough = least.saturating_add(margin);
             threshold = Some(threshold.unwrap_or(enough).max(enough));
         }
         let above = |persons: i128| threshold.is_none_or(|t| persons > i128::from(t));
@@ -300,6 +313,41 @@ impl Step<'_> {
             shown.cells.iter().map(at).collect()
         });
         Ok((columns.collect(), noises))
+    }
+
+    /// Numbers of persons of the shown cells, each person once over all sites.
+    fn united(
+        &self,
+        door: &mut dyn Door,
+        shown: &Shown,
+        rungs: &[usize],
+        (columns, noises): (&[Vec<i128>], &[Noise]),
+        records: &mut Vec<MechanismRecord>,
+    ) -> Result<Vec<Vec<Drawn>>, PerturbError> {
+        let boundary = self.boundary;
+        let mut united = vec![vec![]; columns.len()];
+        let mut counted = Vec::new();
+        for column in boundary.united() {
+            let slot = boundary.slots(column).nth(rungs[column]).ok_or_else(missing)?;
+            let marks = &self.exact.marks[column];
+            counted.push(Counted {
+                slot,
+                marks: shown.cells.iter().map(|cell| marks[*cell].as_slice()).collect(),
+                sums: &columns[column],
+                law: noises[column],
+                noise: self.price.sketch_noise(slot)?,
+                sites: boundary.reach(),
+            });
+            records.push(sketch_record(boundary, self.price, slot)?);
+        }
+        if counted.is_empty() {
+            return Ok(united);
+        }
+        let drawn = sketch::draw(&counted, self.confidence, door)?;
+        for (column, drawn) in boundary.united().zip(drawn) {
+            united[column] = drawn;
+        }
+        Ok(united)
     }
 
     /// The margins of all columns, each under its bound.

@@ -57,6 +57,24 @@ impl Boundary {
         self.sites_per_person.unwrap_or(1)
     }
 
+    /// The columns whose persons are counted once over sites: numbers of persons where one may be
+    /// at several sites. Those that something is divided by, or that are added up to margins, count
+    /// as what goes with them.
+    pub(crate) fn united(&self) -> impl Iterator<Item = usize> + '_ {
+        let all = 0..self.columns.len();
+        all.filter(|column| {
+            self.reach() > 1 && self.margins.is_none() && self.counts_persons(*column)
+        })
+    }
+
+    fn counts_persons(&self, column: usize) -> bool {
+        let own = &self.columns[column];
+        let is_single = (own.lower, own.upper, own.decimals) == (0, 1, 0);
+        let divides = self.columns.iter().any(|other| other.count == Some(column));
+        let is_asked = self.persons != Some(column) || self.shows_persons;
+        is_single && own.bound == Bound::Clamp && own.count.is_none() && !divides && is_asked
+    }
+
     /// Most groups of a person that are looked at.
     pub(crate) fn groups_max(&self) -> u64 {
         self.groups.last().copied().unwrap_or(1)

@@ -32,6 +32,8 @@ pub(crate) struct PricedPlan {
 pub(crate) struct BoundaryPrice {
     /// One per column.
     pub(crate) columns: Vec<Rho>,
+    /// One per column, for the sketch that tells who counts again: zero for those that have none.
+    sketches: Vec<Rho>,
     /// One per private choice of a bound, in the order of [`Boundary::choices`].
     pub(crate) choices: Vec<Rho>,
     /// One per drawing of quantiles, in the order of [`drawings`].
@@ -55,6 +57,15 @@ impl BoundaryPrice {
             Some(groups) => noise::noise_within(slot.sensitivity, groups, share, self.families),
             None => noise::noise_within(slot.sensitivity, 1, share, GAUSSIAN),
         }
+    }
+
+    /// The noise of the sketch of a slot.
+    ///
+    /// # Errors
+    /// As [`BoundaryPrice::noise`].
+    pub(crate) fn sketch_noise(&self, slot: Slot) -> Result<Noise, noise::error::NoiseError> {
+        let (groups, share) = (slot.groups.unwrap_or(1), self.sketches[slot.column]);
+        noise::noise_within(slot.sensitivity, groups, share, GAUSSIAN)
     }
 
     /// How far one person moves a profile for a private choice: one of its counts by one, at each
@@ -100,8 +111,10 @@ pub(crate) fn price(plan: PrivatePlan, epsilon: f64, delta: f64) -> Result<Price
     for boundary in &plan.boundaries {
         let weights = weights(boundary);
         let shares = |list: &[f64]| list.iter().map(|w| part(rho, w / weight)).collect::<Vec<_>>();
+        let (columns, sketches) = divided(boundary, shares(&weights.columns));
         let price = BoundaryPrice {
-            columns: shares(&weights.columns),
+            columns,
+            sketches,
             choices: shares(&weights.choices),
             quantiles: shares(&weights.quantiles),
             keys: if boundary.is_declared { Delta::default() } else { for_keys },
@@ -136,6 +149,18 @@ fn check_keys(boundary: &Boundary, price: &BoundaryPrice) -> Result<(), Rejectio
         Rejection::new(Code::Epsilon, reason)
             .hint("ask with larger ones, or group by keys that are declared")
     })
+}
+
+/// The shares of columns, and of the sketches that go with some of them.
+fn divided(boundary: &Boundary, mut columns: Vec<Rho>) -> (Vec<Rho>, Vec<Rho>) {
+    let mut sketches = vec![Rho::default(); columns.len()];
+    for column in boundary.united() {
+        let whole = columns[column].nano();
+        let sum = whole / SUM_PART;
+        columns[column] = Rho::from_nano(sum);
+        sketches[column] = Rho::from_nano(whole - sum);
+    }
+    (columns, sketches)
 }
 
 /// What each part of a boundary weighs.
@@ -201,6 +226,12 @@ fn records(
             record.delta = price.keys;
         }
         records.push(record);
+    }
+    for column in boundary.united() {
+        let Some(slot) = boundary.slots(column).last() else { continue };
+        let record = sketch_record(boundary, price, slot)?;
+        let open = boundary.rungs(column).len() > 1;
+        records.push(if open { opened(record, price.sketches[column]) } else { record });
     }
     records.extend(quantile_records(boundary, price)?);
     Ok(records)
@@ -294,6 +325,21 @@ pub(crate) fn slot_record(
     Ok(MechanismRecord { decimal_places: column.decimals, ..record })
 }
 
+/// The sketch of a slot, as it is drawn. One person moves one number of a cell, at every site the
+/// same, so by as much as the count of that cell.
+///
+/// # Errors
+/// As [`records`].
+pub(crate) fn sketch_record(
+    boundary: &Boundary,
+    price: &BoundaryPrice,
+    slot: Slot,
+) -> Result<MechanismRecord, noise::error::NoiseError> {
+    let label = &boundary.columns[slot.column].label;
+    let reach = (slot.sensitivity, slot.groups.unwrap_or(1));
+    record(format!("{label} (sketch over sites)"), reach, price.sketch_noise(slot)?)
+}
+
 fn record(
     column: String,
     (sensitivity, groups): (u64, u64),
@@ -350,6 +396,10 @@ fn atto(delta: f64) -> u64 {
     let atto = (delta * 1e18).floor() as u64;
     atto
 }
+
+/// One part in so many of what a number of persons over sites may cost is for the sum of what sites
+/// count, and the rest for the sketch that tells who is counted again: it is the less precise one.
+const SUM_PART: u64 = 4;
 
 /// What a private choice of a bound gets, of what is spent under that bound.
 const CHOICE_SHARE: f64 = 0.1;

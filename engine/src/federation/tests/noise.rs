@@ -100,7 +100,7 @@ fn a_person_at_several_sites_costs_as_many_times_the_noise() {
             &sites(3),
         );
         let bounds = ContributionBounds::default();
-        let text = "SELECT sex, COUNT(*) AS n FROM person GROUP BY sex".to_owned();
+        let text = "SELECT sex, SUM(year_of_birth) AS n FROM person GROUP BY sex".to_owned();
         let query = crate::engine::Query { text, epsilon: 1.0, delta: 1e-6, bounds };
         let quoted = trio.engine.quote_federated(&query, &trio.federation);
         let quote = trio.runtime.block_on(quoted).unwrap();
