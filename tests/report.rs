@@ -160,10 +160,11 @@ fn an_indicator_of_ones_own_is_asked_under_a_publishers_rule() {
                 period = \"2021\"\ndisclosure = \"cms\"\n[[results]]\nheading = \"H\"\n\
                 indicators = [{ id = \"asthma-before\", epsilon = 100 }]\n";
     fs::write(place.path("own.toml"), spec).unwrap();
-    place.done(&["report", "own.toml", "--add", "own", "--out", "own.html"]);
+    let how = ["--add", "own", "--out", "own.html", "--packet", "packet.json"];
+    place.done(&[&["report", "own.toml"][..], &how].concat());
     let rows = fs::read_to_string(place.path("own-data/table-1.csv")).unwrap();
     assert!(rows.contains("fewer than 11"), "{rows}");
-    let packets = fs::read(place.path("own-data/disclosure.json")).unwrap();
+    let packets = fs::read(place.path("packet.json")).unwrap();
     let packets: Value = serde_json::from_slice(&packets).unwrap();
     assert_eq!(packets[0]["rule"]["name"], "cms");
     let page = fs::read_to_string(place.path("own.html")).unwrap();

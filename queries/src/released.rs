@@ -4,6 +4,7 @@
 //! may have cut off. From it follows the variance that methods go on with; the end that is cut at
 //! zero is not looked at.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use engine::answer::Answer;
@@ -51,10 +52,20 @@ impl Released {
     pub fn of(answer: &Answer) -> Self {
         let receipt = answer.receipt.as_ref().map(|receipt| receipt.intent.query.to_string());
         let receipt: Option<Arc<str>> = receipt.map(Into::into);
-        let cell = |row, column| match answer.number(row, column) {
+        let ends = |row, column| {
+            let bound = answer.interval(row, column)?;
+            Some(Interval { lower: bound.lower, upper: bound.upper })
+        };
+        let half = |column| {
+            let rows = 0..answer.len();
+            let numbers =
+                rows.filter_map(|row| Some((answer.number(row, column)?, ends(row, column)?)));
+            numbers.filter_map(|(value, ends)| half_width(value, ends)).fold(0.0, f64::max)
+        };
+        let halves: Vec<f64> = (0..answer.columns().len()).map(half).collect();
+        let cell = |row, column: usize| match answer.number(row, column) {
             Some(value) if answer.has_intervals(column) => {
-                let bound = answer.interval(row, column);
-                let bound = bound.map(|b| Interval { lower: b.lower, upper: b.upper });
+                let bound = (ends(row, column), halves[column]);
                 Value::Estimate(estimate(value, bound, answer.confidence(), receipt.as_ref()))
             }
             _ => {
@@ -69,6 +80,28 @@ impl Released {
         // That a release is given again says nothing about its numbers.
         let notes = answer.notes.iter().filter(|note| !note.starts_with("answered before"));
         Self::new(answer.columns().to_vec(), rows, receipt, notes.cloned().collect())
+    }
+
+    /// The same with numbers where a column is said to hold them, and the engine knows no interval:
+    /// counts of cells that were released already, for instance.
+    #[must_use]
+    pub fn with_numbers(self, is_number: impl Fn(&str) -> bool) -> Self {
+        let receipts: BTreeSet<Arc<str>> = self.receipt.iter().cloned().collect();
+        let read = |(value, name): (&Value, &String)| match value {
+            Value::Key(text) if is_number(name) => text.parse().map_or_else(
+                |_| value.clone(),
+                |number| {
+                    Value::Estimate(Estimate {
+                        receipts: receipts.clone(),
+                        ..Estimate::exact(number)
+                    })
+                },
+            ),
+            _ => value.clone(),
+        };
+        let rows = self.rows.iter().map(|row| row.iter().zip(&self.columns).map(read).collect());
+        let rows = rows.collect();
+        self.with_rows(rows)
     }
 
     /// Names of the columns.
@@ -139,14 +172,27 @@ impl Value {
     }
 }
 
-/// A released number of which the engine says this interval.
+/// Half the width of an interval by an end that is not cut at zero; none if both may be.
+fn half_width(value: f64, ends: Interval) -> Option<f64> {
+    let whole = [(ends.upper, ends.upper - value), (ends.lower, value - ends.lower)];
+    let whole = whole.into_iter().filter(|(end, _)| *end != 0.0).map(|(_, half)| half);
+    whole.fold(None, |most, half| Some(most.map_or(half, |most: f64| most.max(half))))
+}
+
+/// A released number of which the engine says this interval, in a column where `widest` is the
+/// greatest half width. An interval of zero to zero, which noise far below it leaves of a count,
+/// is none.
 fn estimate(
     value: f64,
-    interval: Option<Interval>,
+    (interval, widest): (Option<Interval>, f64),
     confidence: f64,
     receipt: Option<&Arc<str>>,
 ) -> Estimate {
-    let half = interval.map_or(0.0, |ends| (ends.upper - value).max(value - ends.lower).max(0.0));
+    let half = interval.map_or(0.0, |ends| {
+        let cut = if widest > 0.0 { widest } else { value.abs() };
+        half_width(value, ends).unwrap_or(cut).max(0.0)
+    });
+    let interval = interval.filter(|ends| half == 0.0 || ends.lower < ends.upper);
     let deviation = half / normal_quantile(f64::midpoint(1.0, confidence));
     let receipts = receipt.into_iter().cloned().collect();
     let noise_variance = deviation * deviation;
@@ -160,16 +206,21 @@ mod tests {
 
     #[test]
     fn the_variance_follows_from_the_end_that_is_not_cut() {
-        let whole = estimate(50.0, Some(Interval { lower: 41.0, upper: 59.0 }), 0.95, None);
-        let cut = estimate(3.0, Some(Interval { lower: 0.0, upper: 12.0 }), 0.95, None);
+        let read = |value, lower, upper| {
+            estimate(value, (Some(Interval { lower, upper }), 9.0), 0.95, None)
+        };
+        let (whole, cut) = (read(50.0, 41.0, 59.0), read(3.0, 0.0, 12.0));
         assert!((whole.noise_variance.sqrt() - 4.591_91).abs() < 1e-4);
         assert_eq!(whole.noise_variance, cut.noise_variance);
-        assert_eq!(estimate(3.0, None, 0.95, None).noise_variance, 0.0);
+        assert_eq!(estimate(3.0, (None, 9.0), 0.95, None).noise_variance, 0.0);
+        // Of a count far below zero nothing is left of the interval: its noise is the others'.
+        let below = read(-30.0, 0.0, 0.0);
+        assert_eq!((below.noise_variance, below.interval), (whole.noise_variance, None));
     }
 
     #[test]
     fn a_frame_has_intervals_and_noise_beside_each_number() {
-        let count = estimate(5.0, Some(Interval { lower: 1.0, upper: 9.0 }), 0.95, None);
+        let count = estimate(5.0, (Some(Interval { lower: 1.0, upper: 9.0 }), 4.0), 0.95, None);
         let rows = vec![
             vec![Value::Key("men".to_owned()), Value::Estimate(count)],
             vec![Value::Null, Value::Null],

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, NaiveDate};
 use engine::engine::{Query, Quote};
 use engine::privacy::relation::ContributionBounds;
-use engine::sql::text::Place;
+use engine::sql::text;
 use ledger_adapter::charge::ExtractStatus;
 use ledger_adapter::cost::Cost;
 use ledger_adapter::receipt::Receipt;
@@ -19,8 +19,8 @@ use queries::disclosure;
 use queries::disclosure::packet::Packet;
 use queries::released::Released;
 use queries::report::compose::{Answered, Provenance, document};
-use queries::report::disclosed::disclosed;
-use queries::report::files::write;
+use queries::report::disclosed::{disclosed, disclosed_flow};
+use queries::report::files::{Place, WriteError};
 use queries::report::flow::flow;
 use queries::report::model::{Fact, Flow, ReceiptLine};
 use queries::report::spec::{Question, Spec};
@@ -53,6 +53,10 @@ pub(crate) struct Arguments {
     /// Directory of the data behind it [default: beside the page, with -data]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// File for whoever checks outputs: each count before the rule of disclosure, and why it is not
+    /// shown. It is not for readers
+    #[arg(long, value_name = "FILE")]
+    packet: Option<PathBuf>,
     /// Tell what it would cost and how wide its intervals would be; nothing is asked or charged
     #[arg(long)]
     dry_run: bool,
@@ -105,12 +109,13 @@ pub(crate) fn run(
         return tell(&spec, &priced, &session, context, out);
     }
     check(&priced, &session, arguments.rebuild)?;
+    let place = place(arguments);
+    place.prepare().map_err(unwritten)?;
     let asked = ask(&priced, &session, context)?;
     let provenance = provenance(&asked, &session, context)?;
     let Shown { answers, flow, packets } = shown(&spec, &priced, asked)?;
-    let document = document(&spec, &answers, flow, provenance).map_err(usage)?;
-    let data = data_directory(arguments);
-    let written = write(&document, &answers, &packets, &arguments.out, &data).map_err(usage)?;
+    let document = document(&spec, &answers, flow, provenance);
+    let written = place.write(&document, &answers, &packets).map_err(unwritten)?;
     let charged = priced.iter().filter_map(|priced| priced.quote.as_ref());
     let cost = sum(charged.clone().map(|quote| quote.cost))?;
     if context.json {
@@ -122,7 +127,7 @@ pub(crate) fn run(
         }));
     }
     out.line(format_args!("{}", arguments.out.display()))?;
-    out.line(format_args!("  {} files of data in {}", written.len() - 1, data.display()))?;
+    out.line(format_args!("  {} files of data in {}", written.len() - 1, place.data.display()))?;
     let (asked, all) = (charged.count(), priced.len());
     let fresh = format!("{asked} of {all} indicators were asked, the others released before");
     out.line(format_args!("  {fresh}; cost {}", show::cost(cost)))
@@ -144,11 +149,20 @@ fn terms(arguments: &Arguments, context: &Context, spec: &Spec) -> Terms {
     }
 }
 
-fn data_directory(arguments: &Arguments) -> PathBuf {
-    arguments.data.clone().unwrap_or_else(|| {
-        let stem = arguments.out.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        arguments.out.with_file_name(format!("{stem}-data"))
-    })
+fn place(arguments: &Arguments) -> Place {
+    let page = arguments.out.clone();
+    let data = arguments.data.clone().unwrap_or_else(|| {
+        let stem = page.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        page.with_file_name(format!("{stem}-data"))
+    });
+    Place { page, data, packet: arguments.packet.clone() }
+}
+
+fn unwritten(error: WriteError) -> Failure {
+    match error {
+        WriteError::File { path, source } => Failure::store(path, "writing")(source),
+        other => usage(other),
+    }
 }
 
 /// Makes the views of the spec's cohort, so that questions can be about them.
@@ -160,8 +174,8 @@ fn name_cohort(spec: &Spec, session: &Session) -> Result<(), Failure> {
     Ok(())
 }
 
-const fn statement(text: String) -> Statement {
-    Statement { text, start: Place { line: 1, column: 1 }, is_ended: true }
+const fn statement(sql: String) -> Statement {
+    Statement { text: sql, start: text::Place { line: 1, column: 1 }, is_ended: true }
 }
 
 /// All questions of a report with their prices: the flow of persons first, if there is one.
@@ -243,7 +257,11 @@ fn ask(priced: &[Priced<'_>], session: &Session, context: &Context) -> Result<Ve
         if let Some(fault) = reply.fault {
             return Err(fault);
         }
-        let released = Released::of(&reply.answer);
+        let columns = priced.question.map(|question| &question.indicator.columns);
+        let is_number = |name: &str| {
+            columns.and_then(|all| all.get(name)).is_some_and(|column| !column.role.is_key())
+        };
+        let released = Released::of(&reply.answer).with_numbers(is_number);
         let title = priced.question.map_or("Flow of persons", |of| of.indicator.title.as_str());
         let receipt = reply.receipt.zip(reply.answer.receipt);
         asked.push(Asked { released, title: title.to_owned(), receipt });
@@ -280,8 +298,12 @@ fn shown(spec: &Spec, priced: &[Priced<'_>], asked: Vec<Asked>) -> Result<Shown,
             (Some(question), _, None) => {
                 answers.push(Answered { question: question.clone(), released: asked.released });
             }
-            (None, Some(cohort), _) => {
-                drawn = Some(flow(&cohort.definition, &asked.released, spec.level))
+            (None, Some(cohort), rule) => {
+                let kept = match rule {
+                    Some(rule) => disclosed_flow(rule, asked.released),
+                    None => asked.released,
+                };
+                drawn = Some(flow(&cohort.definition, &kept, spec.level));
             }
             (None, None, _) => {}
         }

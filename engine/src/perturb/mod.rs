@@ -131,6 +131,15 @@ struct Shown {
     threshold: Option<i64>,
 }
 
+/// Gives columns the rungs of those that they hang on.
+fn link(boundary: &Boundary, rungs: &mut [usize]) {
+    for (column, contribution) in boundary.columns.iter().enumerate() {
+        if let Bound::Linked { anchor, .. } = contribution.bound {
+            rungs[column] = rungs[anchor];
+        }
+    }
+}
+
 impl Step<'_> {
     fn run(
         mut self,
@@ -169,11 +178,7 @@ impl Step<'_> {
             rungs[column] = rung;
             bounds[column] = Some(Chosen { norm: norms[rung], cut });
         }
-        for (column, contribution) in boundary.columns.iter().enumerate() {
-            if let Bound::Linked { anchor, .. } = contribution.bound {
-                rungs[column] = rungs[anchor];
-            }
-        }
+        link(boundary, &mut rungs);
         let (columns, noises, margins) = match &plan {
             Some(plan) => {
                 let margins = self.margins(door, plan, &rungs, records)?;

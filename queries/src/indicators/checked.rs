@@ -271,7 +271,10 @@ fn column(_: &Spanned<String>, of: &ColumnDocument) -> Result<Column, Fault> {
         RoleName::Item => Role::Item,
         RoleName::Exposed => Role::Exposed,
         RoleName::Rank => Role::Rank,
-        RoleName::Interval => Role::Interval { width: width(of)?.ok_or_else(|| needs("a width"))? },
+        RoleName::Interval => Role::Interval {
+            width: width(of)?.ok_or_else(|| needs("a width"))?,
+            last: of.last.ok_or_else(|| needs("the number of its last interval"))?,
+        },
         RoleName::Digit => Role::Digit,
         RoleName::Bin => Role::Bin,
         RoleName::Numerator => Role::Numerator,
@@ -287,6 +290,7 @@ fn column(_: &Spanned<String>, of: &ColumnDocument) -> Result<Column, Fault> {
         ("bands", of.bands.is_some(), Role::AGE),
         ("step", of.step.is_some(), Role::TIME),
         ("width", of.width.is_some(), Role::INTERVAL),
+        ("last", of.last.is_some(), Role::INTERVAL),
         ("level", of.level.is_some(), Role::QUANTILE),
         ("place", of.place.is_some(), Role::STAGE),
     ];

@@ -66,6 +66,7 @@ pub(super) struct ColumnDocument {
     pub(super) bands: Option<Spanned<Vec<u16>>>,
     pub(super) step: Option<Step>,
     pub(super) width: Option<Spanned<f64>>,
+    pub(super) last: Option<u32>,
     pub(super) level: Option<Spanned<f64>>,
     pub(super) place: Option<u32>,
 }

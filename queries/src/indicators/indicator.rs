@@ -250,6 +250,8 @@ pub enum Role {
     Interval {
         /// Its length in the unit of the label.
         width: f64,
+        /// The number of the last one.
+        last: u32,
     },
     /// A first digit.
     Digit,

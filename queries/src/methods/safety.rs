@@ -50,6 +50,23 @@ impl Reports {
         Self::linear([both, product, event, all], &differences)
     }
 
+    /// The table of those with the product and the event, all with the product, those with the
+    /// event of all others, and all others; their noises are independent.
+    pub fn of_totals(
+        both: &Estimate,
+        product: &Estimate,
+        event_of_others: &Estimate,
+        others: &Estimate,
+    ) -> Self {
+        let differences = [
+            [1.0, 0.0, 0.0, 0.0],
+            [-1.0, 1.0, 0.0, 0.0],
+            [0.0, 0.0, 1.0, 0.0],
+            [0.0, 0.0, -1.0, 1.0],
+        ];
+        Self::linear([both, product, event_of_others, others], &differences)
+    }
+
     /// Reports with both that would be expected if product and event had nothing to do with each
     /// other: their margins' product over all reports.
     pub fn expected(&self) -> Estimate {

@@ -269,7 +269,16 @@ impl TwoByTwo {
             slope * slope * cells.centres[cell]
         });
         let sampling = wald(log, squares.sum(), z);
-        exponential(self.reach(ratio, cells, z).widen(log, sampling))
+        let interval = exponential(self.reach(ratio, cells, z).widen(log, sampling));
+        // A factor of exactly nothing bounds the ratio on one side only.
+        let is_nothing = |factors: &[&[usize]]| {
+            factors.iter().any(|cell| cell.iter().all(|cell| cells.values[*cell] == 0.0))
+        };
+        let (above, below) = (is_nothing(ratio.above), is_nothing(ratio.below));
+        Interval {
+            lower: if above { 0.0 } else { interval.lower },
+            upper: if below { f64::INFINITY } else { interval.upper },
+        }
     }
 
     /// How far the noise of each input moves the logarithm of a ratio.

@@ -46,24 +46,24 @@ pub struct Answered {
 
 /// The document of a report. `answers` are to the questions of the spec, in their order.
 ///
-/// # Errors
-/// [`OutcomeError`] if an answer has not the columns that its indicator describes.
+/// An answer that has not the columns which its indicator describes is replaced by a notice that
+/// says so: it is paid for, and so are the others.
 pub fn document(
     spec: &Spec,
     answers: &[Answered],
     flow: Option<Flow>,
     provenance: Provenance,
-) -> Result<Document, OutcomeError> {
-    let mut methods: Vec<(String, Vec<String>)> = Vec::new();
-    let mut outcome = |answered: &Answered| {
-        let outcome = Outcome::of(&answered.question.indicator, &answered.released, spec.level)?;
-        methods.push((answered.question.indicator.id.clone(), outcome.methods.clone()));
-        Ok(outcome)
+) -> Document {
+    let mut methods: Vec<Vec<String>> = Vec::new();
+    let mut blocks = |answered: &Answered| {
+        let made = Outcome::of(&answered.question.indicator, &answered.released, spec.level);
+        methods.push(made.as_ref().map_or_else(|_| vec![], |made| made.methods.clone()));
+        shown(made, &answered.question)
     };
     let (described, resulting) = answers.split_at(spec.characteristics.len().min(answers.len()));
     let mut characteristics = Part::Characteristics.section();
     for answered in described {
-        characteristics.blocks.extend(outcome(answered)?.blocks());
+        characteristics.blocks.extend(blocks(answered));
     }
     let mut results = Part::Results.section();
     let mut left = resulting;
@@ -75,9 +75,9 @@ pub fn document(
         made.blocks.extend(paragraph(&section.text));
         for answered in own {
             let indicator = &answered.question.indicator;
-            let mut part = Section::new(&indicator.id, &indicator.title);
+            let mut part = Section::new(&indicator.id, titled(&answered.question));
             part.blocks.extend(paragraph(&indicator.question));
-            part.blocks.extend(outcome(answered)?.blocks());
+            part.blocks.extend(blocks(answered));
             made.subsections.push(part);
         }
         results.subsections.push(made);
@@ -97,7 +97,7 @@ pub fn document(
     sections.push(results);
     sections.push(limitations(spec, answers));
     sections.push(verification(answers, provenance.receipts, provenance.commands));
-    Ok(Document {
+    Document {
         title: spec.title.clone(),
         subtitle: spec.subtitle.clone(),
         data_kind: spec.data_kind.clone(),
@@ -106,7 +106,32 @@ pub fn document(
         made_on: provenance.made_on,
         level: spec.level,
         sections,
-    })
+    }
+}
+
+/// The title of an indicator, with what was asked otherwise than by default.
+fn titled(question: &Question) -> String {
+    let title = &question.indicator.title;
+    match question.parameters.as_slice() {
+        [] => title.clone(),
+        parameters => format!("{title} ({})", parameters.join(", ")),
+    }
+}
+
+/// The table and figure of an answer, or why there are none.
+fn shown(outcome: Result<Outcome, OutcomeError>, question: &Question) -> Vec<Block> {
+    let mut outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            let text = vec![Inline::Plain(error.to_string())];
+            return vec![Block::Notice { heading: "No table could be made".to_owned(), text }];
+        }
+    };
+    outcome.table.caption = titled(question);
+    if let Some(figure) = &mut outcome.figure {
+        figure.caption = titled(question);
+    }
+    outcome.blocks().collect()
 }
 
 fn paragraph(text: &str) -> Option<Block> {
@@ -131,7 +156,7 @@ fn key_numbers(described: &[Answered]) -> Option<Block> {
     Some(Block::KeyNumbers { numbers: vec![number] })
 }
 
-fn methods_section(spec: &Spec, methods: &[(String, Vec<String>)], privacy: Vec<Fact>) -> Section {
+fn methods_section(spec: &Spec, methods: &[Vec<String>], privacy: Vec<Fact>) -> Section {
     let mut section = Part::Methods.section();
     section.blocks.push(Block::paragraph(
         "Each number was released with differential privacy: what one person can contribute was \
@@ -146,12 +171,10 @@ fn methods_section(spec: &Spec, methods: &[(String, Vec<String>)], privacy: Vec<
             rule.name, rule.source
         )));
     }
-    for question in spec.questions() {
-        let indicator = &question.indicator;
-        let used = methods.iter().find(|(id, _)| *id == indicator.id);
-        let used = used.map(|(_, used)| used.join("; ")).unwrap_or_default();
-        let id = format!("method-{}", indicator.id);
-        let part = Section::new(id, &indicator.title);
+    for (question, used) in spec.questions().zip(methods) {
+        let used = used.join("; ");
+        let id = format!("method-{}", question.indicator.id);
+        let part = Section::new(id, titled(question));
         section.subsections.push(part.with([Block::Facts { facts: facts(question, &used) }]));
     }
     section
@@ -225,7 +248,8 @@ fn verification(answers: &[Answered], receipts: Vec<ReceiptLine>, commands: Stri
     let mut section = Part::Verification.section();
     section.blocks.push(Block::paragraph(
         "Each number can be traced to a release with a receipt, which proves the question, its \
-         charge, the attested records and the answer. The commands below check them without \
+         charge, the attested records and the answer, with its noise and before any rule of \
+         disclosure. The commands below check them without \
          the records and without trust in whoever made this report.",
     ));
     section.blocks.push(Block::Receipts { receipts });

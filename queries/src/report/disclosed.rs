@@ -8,7 +8,7 @@ use crate::disclosure::packet::{Context, Packet};
 use crate::disclosure::rules::Rule;
 use crate::disclosure::table::{Cell, Group, Table};
 use crate::disclosure::{self};
-use crate::estimate::Estimate;
+use crate::estimate::{Estimate, Interval};
 use crate::indicators::indicator::Indicator;
 use crate::indicators::method::Method;
 use crate::released::{Released, Value};
@@ -63,12 +63,17 @@ pub fn disclosed(
         let mut seen = Vec::new();
         let kept = counted.iter().zip(rule.check(&table)).zip(table.cells());
         for (((at, count), checked), cell) in kept {
+            let rest = cell.denominator.as_ref().map(|of| of.value - count.value);
+            if rule.complement && rest.is_some_and(|rest| rule.is_small(rest)) {
+                rows[*at][place] = Value::Suppressed(words(Reason::Complement, rule));
+                continue;
+            }
             if checked.reason.is_none() {
                 seen.push(cell.clone());
             }
             rows[*at][place] = match (checked.reason, checked.shown) {
                 (Some(reason), _) => Value::Suppressed(words(reason, rule)),
-                (None, Shown::Number(value)) => Value::Estimate(rounded(count, value)),
+                (None, Shown::Number(value)) => Value::Estimate(rounded(count, value, rule)),
                 (None, Shown::Text(text)) => Value::Suppressed(text),
             };
         }
@@ -97,19 +102,36 @@ fn group(released: &Released, row: &[Value]) -> Group {
     keys.collect()
 }
 
-/// A count as it is shown. Rounding is one more error, as if it were noise of the same spread.
-fn rounded(count: &Estimate, shown: f64) -> Estimate {
-    let moved = shown - count.value;
-    if moved == 0.0 {
+/// A count as it is shown, with an interval around that: nothing of it depends on what was rounded
+/// off. Rounding is one more error, uniform over the width of a class.
+fn rounded(count: &Estimate, shown: f64, rule: &Rule) -> Estimate {
+    let Some(width) = rule.round_to.or(rule.midpoint_of).map(f64::from) else {
         return count.clone();
-    }
-    let noise_variance = count.noise_variance + moved * moved;
-    let shifted = count.interval.map(|interval| crate::estimate::Interval {
-        lower: interval.lower.min(shown),
-        upper: interval.upper.max(shown),
-    });
-    Estimate { value: shown, noise_variance, interval: shifted, ..count.clone() }
+    };
+    let reach = Z95 * count.noise_variance.sqrt() + width / 2.0;
+    let (lower, upper) = ((shown - reach).max(0.0), (shown + reach).max(0.0));
+    let noise_variance = count.noise_variance + width * width / 12.0;
+    let interval = Some(Interval { lower, upper });
+    Estimate { value: shown, noise_variance, interval, ..count.clone() }
 }
+
+/// The flow of persons through a cohort as a rule shows it: [`Definition::attrition_sql`] answered.
+///
+/// [`Definition::attrition_sql`]: crate::cohort::definition::Definition::attrition_sql
+pub fn disclosed_flow(rule: &Rule, released: Released) -> Released {
+    let shown = |value: &Value| match value {
+        Value::Estimate(count) => match rule.shown(count.value) {
+            Shown::Number(value) => Value::Estimate(rounded(count, value, rule)),
+            Shown::Text(_) => Value::Suppressed(words(Reason::SmallCount, rule)),
+        },
+        other => other.clone(),
+    };
+    let rows = released.rows().iter().map(|row| row.iter().map(shown).collect()).collect();
+    released.with_rows(rows)
+}
+
+/// Standard deviations of a normal law in half an interval of 95 %.
+const Z95: f64 = 1.959_963_984_540_054;
 
 /// Why a number is not shown, for readers.
 fn words(reason: Reason, rule: &Rule) -> String {
@@ -210,6 +232,8 @@ mod tests {
         let (shown, _) =
             disclosed(rule, asthma, answer(), &Context::default(), &mut vec![]).unwrap();
         let count = shown.rows()[1][2].estimate().unwrap();
-        assert_eq!((count.value, count.noise_variance), (45.0, 4.0));
+        assert_eq!((count.value, count.noise_variance), (45.0, 25.0 / 12.0));
+        let ends = count.interval.unwrap();
+        assert_eq!((ends.lower, ends.upper), (42.5, 47.5));
     }
 }

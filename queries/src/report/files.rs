@@ -41,54 +41,110 @@ pub enum WriteError {
     Json(#[from] serde_json::Error),
 }
 
-/// Writes the page to `page`, and into the directory `data`: `report.json`, CSV and Parquet of each
-/// table and figure, `disclosure.json` for whoever checks outputs, and under `released/` what each
-/// indicator's query gave, as Parquet. Gives the paths, in order.
-///
-/// # Errors
-/// [`WriteError`]; files that were written stay.
-pub fn write(
-    document: &Document,
-    answers: &[Answered],
-    packets: &[Packet],
-    page: &Path,
-    data: &Path,
-) -> Result<Vec<PathBuf>, WriteError> {
-    let released = data.join("released");
-    let made = fs::create_dir_all(&released);
-    made.map_err(|source| WriteError::File { path: released.clone(), source })?;
-    let mut written = vec![page.to_owned(), data.join("report.json")];
-    whole(page, html::html(document)?.as_bytes())?;
-    whole(&written[1], &serde_json::to_vec_pretty(document)?)?;
-    if !packets.is_empty() {
-        let path = data.join("disclosure.json");
-        whole(&path, &serde_json::to_vec_pretty(packets)?)?;
-        written.push(path);
+/// Where a report is written.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The page.
+    pub page: PathBuf,
+    /// The directory of the data behind it.
+    pub data: PathBuf,
+    /// What whoever checks outputs needs to see, suppressed counts too; none if nobody does.
+    pub packet: Option<PathBuf>,
+}
+
+impl Place {
+    /// Sees that all of it can be written, before anything is asked. What an earlier report left in
+    /// the directory stays until the new one is there.
+    ///
+    /// # Errors
+    /// [`WriteError::File`] if the page is there and is no file, if the directory holds something
+    /// else than a report, or if either cannot be made.
+    pub fn prepare(&self) -> Result<(), WriteError> {
+        for file in [Some(&self.page), self.packet.as_ref()].into_iter().flatten() {
+            if file.exists() && !file.is_file() {
+                return Err(refused(file, "it is there, and no file"));
+            }
+            let partial = partial_of(file);
+            let made = fs::write(&partial, b"").and_then(|()| fs::remove_file(&partial));
+            made.map_err(failed(file))?;
+        }
+        let is_report = self.data.join(REPORT).is_file();
+        let is_empty = || self.data.read_dir().is_ok_and(|mut files| files.next().is_none());
+        if self.data.exists() && !is_report && !is_empty() {
+            return Err(refused(&self.data, "it holds something else than a report"));
+        }
+        let partial = partial_of(&self.data);
+        if partial.exists() {
+            fs::remove_dir_all(&partial).map_err(failed(&partial))?;
+        }
+        fs::create_dir_all(partial.join(RELEASED)).map_err(failed(&partial))
     }
-    for exhibit in document.exhibits() {
-        let rows = exhibit.rows();
-        let table = data.join(format!("{}.csv", exhibit.name));
-        whole(&table, rows.csv().as_bytes())?;
-        let columns = data.join(format!("{}.parquet", exhibit.name));
-        parquet(&columns, frame(&rows))?;
-        written.extend([table, columns]);
+
+    /// Writes the page, and the directory anew: `report.json`, CSV and Parquet of each table and
+    /// figure, and under `released/` what each indicator's query gave, as Parquet. Gives the paths.
+    ///
+    /// # Errors
+    /// [`WriteError`]; what an earlier report left in the directory is there still.
+    pub fn write(
+        &self,
+        document: &Document,
+        answers: &[Answered],
+        packets: &[Packet],
+    ) -> Result<Vec<PathBuf>, WriteError> {
+        self.prepare()?;
+        let data = partial_of(&self.data);
+        let mut names = vec![PathBuf::from(REPORT)];
+        whole(&data.join(REPORT), &serde_json::to_vec_pretty(document)?)?;
+        for exhibit in document.exhibits() {
+            let rows = exhibit.rows();
+            let (table, columns) = (format!("{}.csv", exhibit.name), exhibit.name + ".parquet");
+            whole(&data.join(&table), rows.csv().as_bytes())?;
+            parquet(&data.join(&columns), frame(&rows))?;
+            names.extend([table.into(), columns.into()]);
+        }
+        for (place, answered) in answers.iter().enumerate() {
+            let name = format!("{:02}-{}.parquet", place + 1, answered.question.indicator.id);
+            let path = Path::new(RELEASED).join(name);
+            parquet(&data.join(&path), answered.released.frame())?;
+            names.push(path);
+        }
+        let page = html::html(document)?;
+        if self.data.exists() {
+            fs::remove_dir_all(&self.data).map_err(failed(&self.data))?;
+        }
+        fs::rename(&data, &self.data).map_err(failed(&self.data))?;
+        whole(&self.page, page.as_bytes())?;
+        if let Some(packet) = &self.packet {
+            whole(packet, &serde_json::to_vec_pretty(packets)?)?;
+        }
+        let files = names.into_iter().map(|name| self.data.join(name));
+        Ok([self.page.clone()].into_iter().chain(files).chain(self.packet.clone()).collect())
     }
-    for (place, answered) in answers.iter().enumerate() {
-        let name = format!("{:02}-{}.parquet", place + 1, answered.question.indicator.id);
-        let path = released.join(name);
-        parquet(&path, answered.released.frame())?;
-        written.push(path);
-    }
-    Ok(written)
+}
+
+const REPORT: &str = "report.json";
+const RELEASED: &str = "released";
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> WriteError {
+    let path = path.to_owned();
+    move |source| WriteError::File { path, source }
+}
+
+fn refused(path: &Path, why: &str) -> WriteError {
+    WriteError::File { path: path.to_owned(), source: io::Error::other(why.to_owned()) }
+}
+
+/// Where something is written before it is put in its place.
+fn partial_of(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    path.with_file_name(name)
 }
 
 /// Writes a file whole or not at all.
 fn whole(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
-    let failed = |source| WriteError::File { path: path.to_owned(), source };
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
-    let partial = path.with_file_name(name);
-    fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, path)).map_err(failed)
+    let partial = partial_of(path);
+    fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, path)).map_err(failed(path))
 }
 
 fn parquet(path: &Path, frame: Result<DataFrame, PolarsError>) -> Result<(), WriteError> {

@@ -150,7 +150,8 @@ fn name(unit: &Unit) -> &str {
 
 fn field(text: &str) -> String {
     let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
-    if text.contains([',', '"', '\r', '\n']) {
+    // Some spreadsheets part fields at semicolons or tabs.
+    if text.contains([',', ';', '\t', '"', '\r', '\n']) {
         format!("\"{guard}{}\"", text.replace('"', "\"\""))
     } else {
         format!("{guard}{text}")

@@ -229,7 +229,10 @@ impl Document {
             cohort: self.cohort.map(|cohort| defined(&cohort, beside)).transpose()?,
         };
         let mut seen = BTreeSet::new();
-        if let Some(twice) = spec.questions().find(|question| !seen.insert(question.sql.clone())) {
+        if let Some(twice) = spec
+            .questions()
+            .find(|question| !seen.insert((&question.sql, question.epsilon.to_bits())))
+        {
             let reason = format!("indicator {:?} is asked twice alike", twice.indicator.id);
             return Err((0, reason));
         }
@@ -262,12 +265,20 @@ fn defined(cohort: &Spanned<CohortFile>, beside: &Path) -> Result<Cohort, Fault>
     let text = file::read(&path).map_err(|error| (at, error.to_string()))?;
     let shown = path.display().to_string();
     let definition = if path.extension().is_some_and(|end| end == "json") {
-        Definition::from_circe("cohort", &shown, &text)
+        Definition::from_circe(&name_of(&path), &shown, &text)
     } else {
         Definition::from_toml(&shown, &text)
     };
     let definition = definition.map_err(|error| (at, error.to_string()))?;
     Ok(Cohort { definition, epsilon: *epsilon })
+}
+
+/// A name for a cohort whose file gives it none: that of the file, as names of cohorts are.
+fn name_of(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+    let words = stem.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let name: String = words.collect::<Vec<_>>().join("_").chars().take(30).collect();
+    format!("of_{}", name.trim_end_matches('_'))
 }
 
 fn questions(asked: Vec<Spanned<Asked>>, catalogue: &Catalogue) -> Result<Vec<Question>, Fault> {

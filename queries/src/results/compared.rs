@@ -36,7 +36,7 @@ pub(super) fn risks(view: &View<'_>) -> Outcome {
     let strata: Vec<TwoByTwo> = found.iter().filter_map(|(_, counts)| counts.clone()).collect();
     if let (Some(pooled), true) = (pooled(view, &strata), strata.len() > 1) {
         methods.push(pooled.method);
-        let label = "all, by Mantel and Haenszel".to_owned();
+        let label = pooled_label(strata.len() == found.len());
         rows.push(Row::new(label.clone(), [Cell::Empty, Cell::Empty, Cell::from(&pooled)]));
         forest.push(ForestRow { label, role: Role::Total, cell: Cell::from(&pooled) });
     }
@@ -72,6 +72,12 @@ pub(super) fn risks(view: &View<'_>) -> Outcome {
     };
     let table = table(view, columns, plain(rows));
     Outcome { table, figure: figure(view, Some(plot)), methods: names(methods) }
+}
+
+/// What all strata are called together, or those that are shown.
+fn pooled_label(is_whole: bool) -> String {
+    let of = if is_whole { "all" } else { "those shown" };
+    format!("{of}, by Mantel and Haenszel")
 }
 
 /// Cases and persons, exposed and not, of a stratum.
@@ -172,12 +178,16 @@ pub(super) fn inequality(view: &View<'_>) -> Outcome {
 pub(super) fn disproportionality(view: &View<'_>) -> Outcome {
     let pair = |row| view.estimate(row, "numerator").zip(view.estimate(row, "denominator"));
     let all: Vec<_> = view.rows().filter_map(pair).collect();
+    // All others are only known if none of them is left out.
+    let is_whole = all.len() == view.rows().count();
     let (mut rows, mut forest, mut methods) = (vec![], vec![], vec![]);
     for row in view.rows() {
         let Some((place, column)) = view.one("item") else { continue };
         let label = view.word(row, place, column);
-        let Some((both, product)) = pair(row) else {
-            rows.push(Row::new(label, vec![missing(); 4]));
+        let Some((both, product)) = pair(row).filter(|_| is_whole) else {
+            let counts = [view.cell(row, "numerator"), view.cell(row, "denominator")];
+            let ratios = [missing(), missing(), Cell::text("not told")];
+            rows.push(Row::new(label, counts.into_iter().chain(ratios)));
             continue;
         };
         let others = |of: fn(&(&Estimate, &Estimate)) -> f64, own: &Estimate| {
@@ -198,16 +208,14 @@ pub(super) fn disproportionality(view: &View<'_>) -> Outcome {
         });
         let counts =
             TwoByTwo::of_totals([both.clone(), product.clone(), event_only.clone(), rest.clone()]);
-        let product_only = less(product, both);
-        let neither = less(&rest, &event_only);
-        let reports = Reports::of_cells(both, &product_only, &event_only, &neither);
+        let reports = Reports::of_totals(both, product, &event_only, &rest);
         // Where noise took all that others have, there is an interval and no ratio.
         let over = |estimate: Estimate| match event_only.value > 0.0 && rest.value > 0.0 {
             true => estimate,
             false => Estimate { value: f64::NAN, ..estimate },
         };
         let ratio = over(counts.risk_ratio(view.level));
-        let odds = over(reports.reporting_odds_ratio(view.level));
+        let odds = over(counts.odds_ratio(view.level));
         methods.extend([ratio.method, odds.method]);
         let signal = if reports.is_signal() { "signal" } else { "none" };
         let cells = [
@@ -235,10 +243,4 @@ pub(super) fn disproportionality(view: &View<'_>) -> Outcome {
         Plot::Forest(Forest { row: view.label("item"), value, rows: forest, null: 1.0, sides });
     let table = table(view, columns, plain(rows));
     Outcome { table, figure: figure(view, Some(plot)), methods: names(methods) }
-}
-
-/// What is left of a whole; the noise of both is in it.
-fn less(whole: &Estimate, part: &Estimate) -> Estimate {
-    let noise = whole.noise_variance + part.noise_variance;
-    Estimate::of([whole, part], "difference", whole.value - part.value, noise, None)
 }

@@ -15,7 +15,7 @@ use crate::report::plots::{Categories, Form, Group, Plot, Pyramid, Series, TimeS
 use super::series::day;
 
 pub(super) fn outcome(view: &View<'_>) -> Result<Outcome, OutcomeError> {
-    let values: Vec<Option<Estimate>> = view.rows().map(|row| value(view, row)).collect();
+    let values: Vec<Option<Estimate>> = (0..view.len()).map(|row| value(view, row)).collect();
     let label = result_label(view);
     let (outer, inner) = parts(view);
     let counted: Vec<&str> = ["numerator", "denominator", "count"]

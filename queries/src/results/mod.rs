@@ -80,13 +80,13 @@ impl Outcome {
             | Method::VaccineUptake
             | Method::RatioOfSums
             | Method::Mean => lines::outcome(&view)?,
-            Method::DirectlyStandardisedRate(standard) => standard::direct(&view, standard)?,
-            Method::LifeTable => standard::life_table(&view)?,
-            Method::Smr => standard::ratios(&view)?,
-            Method::Funnel => standard::funnel(&view)?,
+            Method::DirectlyStandardisedRate(standard) => standard::direct(&view, standard),
+            Method::LifeTable => standard::life_table(&view),
+            Method::Smr => standard::ratios(&view),
+            Method::Funnel => standard::funnel(&view),
             Method::EpidemicCurve => series::curve(&view)?,
             Method::ExcessDeaths => series::excess(&view)?,
-            Method::KaplanMeier => survival::outcome(&view)?,
+            Method::KaplanMeier => survival::outcome(&view),
             Method::Quantiles => spread::quantiles(&view),
             Method::Distribution => spread::distribution(&view),
             Method::Cascade => spread::cascade(&view),
@@ -176,3 +176,6 @@ fn names<'a>(methods: impl IntoIterator<Item = &'a str>) -> Vec<String> {
 fn missing() -> Cell {
     Cell::suppressed("not shown")
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,12 +64,15 @@ pub(super) fn excess(view: &View<'_>) -> Result<Outcome, OutcomeError> {
     let keys = view.keys_but(&["time"]);
     let (mut groups, mut series, mut methods) = (vec![], vec![], vec![]);
     for group in view.groups(&keys) {
+        let firsts = group.rows.iter().map(|row| day(view, *row));
+        let firsts = firsts.collect::<Result<Vec<NaiveDate>, _>>()?;
+        let span = span(&firsts);
         let mut weeks = Vec::new();
-        for row in &group.rows {
-            let first = day(view, *row)?;
-            let week = Week::of(first, WeekSystem::Iso);
+        for (row, first) in group.rows.iter().zip(&firsts) {
+            let week = season(*first, firsts.iter().min(), span);
             if let Some((week, deaths)) = week.zip(view.estimate(*row, "count")) {
-                weeks.push((first, WeekOfDeaths { week, days: 7.0, deaths: deaths.clone() }));
+                let (days, deaths) = (f64::from(span), deaths.clone());
+                weeks.push((*first, WeekOfDeaths { week, days, deaths }));
             }
         }
         let Some(last) = weeks.iter().map(|(_, of)| of.week.year()).max() else { continue };
@@ -110,6 +113,26 @@ pub(super) fn excess(view: &View<'_>) -> Result<Outcome, OutcomeError> {
     let plot = Plot::Time(TimeSeries { time, value, series, marks: vec![] });
     let figure = figure(view, Some(plot));
     Ok(Outcome { table: table(view, columns, groups), figure, methods: names(methods) })
+}
+
+/// How many days the spans of a result have: the least distance of two of them.
+fn span(firsts: &[NaiveDate]) -> u32 {
+    let mut days = firsts.to_vec();
+    days.sort_unstable();
+    let apart = days.windows(2).map(|pair| (pair[1] - pair[0]).num_days());
+    apart.filter_map(|days| u32::try_from(days).ok()).filter(|days| *days > 0).min().unwrap_or(7)
+}
+
+/// The week of the year that a span is, or its place among the spans of a year: they are counted
+/// from the first one, as many to a year as fit best, and stand for weeks of years that never were.
+fn season(first: NaiveDate, start: Option<&NaiveDate>, span: u32) -> Option<Week> {
+    if span == 7 {
+        return Week::of(first, WeekSystem::Iso);
+    }
+    let place = u32::try_from((first - *start?).num_days()).ok()? / span;
+    let of_year = (365 + span / 2) / span;
+    let year = 2001 + i32::try_from(place / of_year.max(1)).ok()?;
+    Week::new(WeekSystem::Iso, year, place % of_year.max(1) + 1)
 }
 
 /// How many days apart the times of an indicator are, where that is always the same.

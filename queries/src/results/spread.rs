@@ -60,7 +60,8 @@ fn shares(view: &View<'_>, role: &str, whole: impl Fn(&[Estimate]) -> Option<Est
     for group in view.groups(&keys) {
         let counts: Vec<Estimate> =
             group.rows.iter().filter_map(|row| view.estimate(*row, "count")).cloned().collect();
-        let all = whole(&counts);
+        // Shares are of all classes, so none may be left out.
+        let all = whole(&counts).filter(|_| counts.len() == group.rows.len());
         let (mut rows, mut cells) = (vec![], vec![]);
         for row in group.rows {
             let Some((place, column)) = view.one(role) else { continue };
@@ -156,10 +157,12 @@ pub(super) fn benford(view: &View<'_>) -> Outcome {
         let counts: Vec<Option<Estimate>> = digits.iter().map(count).collect();
         let there: Vec<Estimate> = counts.iter().flatten().cloned().collect();
         let all = Estimate::sum(there.iter());
+        let is_whole = there.len() == digits.len();
         let (mut rows, mut cells) = (vec![], vec![]);
         for ((digit, count), expected) in digits.iter().zip(&counts).zip(&law) {
             let share = count
                 .as_ref()
+                .filter(|_| is_whole)
                 .map(|part| proportion(part, &all, ProportionLimits::Wilson, view.level));
             let cell = share.as_ref().map_or_else(missing, Cell::from);
             let number = count.as_ref().map_or_else(missing, Cell::from);

@@ -1,7 +1,7 @@
 //! Methods over age bands or units: standardised rates, life tables, standardised ratios, funnels.
 
 use super::view::{Group, View};
-use super::{Outcome, OutcomeError, axis, figure, missing, multiplier, names, plain, table, unit};
+use super::{Outcome, axis, figure, missing, multiplier, names, plain, table, unit};
 use crate::estimate::{Estimate, Interval};
 use crate::indicators::indicator::FigureKind;
 use crate::indicators::method::Standard;
@@ -17,14 +17,12 @@ use crate::report::plots::{
 };
 
 /// Directly standardised rates of groups, beside their crude rates.
-pub(super) fn direct(view: &View<'_>, standard: Standard) -> Result<Outcome, OutcomeError> {
+pub(super) fn direct(view: &View<'_>, standard: Standard) -> Outcome {
     let factor = multiplier(&view.indicator.figure);
-    let of_group = |group: &Group| -> Result<(String, Option<[Estimate; 4]>), OutcomeError> {
-        Ok((group.label.clone(), rates_of(view, group, standard, factor)?))
-    };
+    let of_group = |group: &Group| (group.label.clone(), rates_of(view, group, standard, factor));
     let keys = view.keys_but(&["age"]);
     let groups = view.groups(&keys);
-    let found = groups.iter().map(of_group).collect::<Result<Vec<_>, _>>()?;
+    let found: Vec<(String, Option<[Estimate; 4]>)> = groups.iter().map(of_group).collect();
     let shown = unit(&view.indicator.figure, view.indicator.method);
     let columns = vec![
         Column::new(heading(view), Unit::Other(String::new())),
@@ -45,11 +43,11 @@ pub(super) fn direct(view: &View<'_>, standard: Standard) -> Result<Outcome, Out
         numbers.as_ref().map_or_else(missing, |numbers| Cell::from(&numbers[3]))
     });
     let plot = categories(view, &found, cells.collect(), "Standardised rate", None);
-    Ok(Outcome {
+    Outcome {
         table: table(view, columns, plain(rows.collect())),
         figure: figure(view, plot),
         methods,
-    })
+    }
 }
 
 /// Events, person-time, crude and standardised rate of a group; none if an age band is missing or
@@ -59,12 +57,9 @@ fn rates_of(
     group: &Group,
     standard: Standard,
     factor: f64,
-) -> Result<Option<[Estimate; 4]>, OutcomeError> {
-    let Some((bands, numbers)) = bands(view, group)? else { return Ok(None) };
-    let population = standard.population();
-    let Some(weights) = population.and_then(|standard| standard.weights_of(&bands)) else {
-        return Ok(None);
-    };
+) -> Option<[Estimate; 4]> {
+    let (bands, numbers) = bands(view, group)?;
+    let weights = standard.population()?.weights_of(&bands)?;
     let strata = numbers.iter().zip(&weights);
     let strata: Vec<Stratum> =
         strata.map(|((x, n), w)| Stratum::new((*x).clone(), (*n).clone(), *w)).collect();
@@ -72,48 +67,39 @@ fn rates_of(
     let persons = Estimate::sum(numbers.iter().map(|(_, persons)| *persons));
     let crude = rates::crude(&events, &persons, CountLimits::ByarFrom10, view.level).times(factor);
     let direct = standardisation::direct(&strata, DirectLimits::Dobson, view.level).times(factor);
-    Ok(Some([events, persons, crude, direct]))
+    Some([events, persons, crude, direct])
 }
 
 /// Numerator and denominator by age band.
 type Banded<'a> = (Vec<AgeBand>, Vec<(&'a Estimate, &'a Estimate)>);
 
-/// The age bands of a group; none if one of them was not released.
-fn bands<'a>(view: &View<'a>, group: &Group) -> Result<Option<Banded<'a>>, OutcomeError> {
-    let mut bands = Vec::new();
-    let mut numbers = Vec::new();
-    for row in &group.rows {
-        let pair = view.estimate(*row, "numerator").zip(view.estimate(*row, "denominator"));
-        let Some(pair) = pair else { return Ok(None) };
-        bands.push(whole(view, *row, "age")?);
-        numbers.push(pair);
-    }
-    let mut order: Vec<usize> = (0..bands.len()).collect();
-    order.sort_by_key(|place| bands[*place]);
-    let froms: Vec<u16> = order.iter().map(|place| bands[*place]).collect();
-    let ends = froms.iter().skip(1).map(|next| next.checked_sub(1)).chain([None]);
-    let sorted = froms.iter().zip(ends).map(|(from, to)| AgeBand { from: *from, to }).collect();
-    Ok(Some((sorted, order.iter().map(|place| numbers[*place]).collect())))
-}
-
-fn whole(view: &View<'_>, row: usize, role: &str) -> Result<u16, OutcomeError> {
-    let key = view.key(row, role).unwrap_or_default();
-    key.parse().map_err(|_| view.wrong(role, key, "a first year of age"))
+/// The age bands of a group; none if one of those that the indicator names was not released: its
+/// neighbours are not to stand for it.
+fn bands<'a>(view: &View<'a>, group: &Group) -> Option<Banded<'a>> {
+    let (_, column) = view.one("age")?;
+    let bands = column.age_bands()?;
+    let numbers = bands.iter().map(|band| {
+        let from = band.from.to_string();
+        let row = group.rows.iter().find(|row| view.key(**row, "age") == Some(&from))?;
+        view.estimate(*row, "numerator").zip(view.estimate(*row, "denominator"))
+    });
+    let numbers = numbers.collect::<Option<Vec<_>>>()?;
+    Some((bands, numbers))
 }
 
 /// Expectation of life at the first age of each band.
-pub(super) fn life_table(view: &View<'_>) -> Result<Outcome, OutcomeError> {
+pub(super) fn life_table(view: &View<'_>) -> Outcome {
     let keys = view.keys_but(&["age"]);
     let years = Unit::Other("years".to_owned());
     let mut methods = Vec::new();
     let mut groups = Vec::new();
     let mut drawn = Vec::new();
-    let mut ages: Vec<String> = Vec::new();
+    let bands_of = view.one("age").and_then(|(_, column)| column.age_bands()).unwrap_or_default();
+    let ages: Vec<String> = bands_of.iter().map(|band| band.from.to_string()).collect();
     for group in view.groups(&keys) {
-        let expected = match bands(view, &group)? {
+        let expected = match bands(view, &group) {
             None => vec![],
             Some((bands, numbers)) => {
-                ages = bands.iter().map(|band| band.from.to_string()).collect();
                 let band = |(band, (deaths, persons)): (&AgeBand, &(&Estimate, &Estimate))| Band {
                     from: f64::from(band.from),
                     deaths: (*deaths).clone(),
@@ -124,7 +110,8 @@ pub(super) fn life_table(view: &View<'_>) -> Result<Outcome, OutcomeError> {
             }
         };
         methods.extend(expected.iter().map(|estimate| estimate.method));
-        let cells: Vec<Cell> = expected.iter().map(Cell::from).collect();
+        let mut cells: Vec<Cell> = expected.iter().map(Cell::from).collect();
+        cells.resize(ages.len(), missing());
         let rows = ages.iter().zip(&cells);
         let rows = rows.map(|(age, cell)| Row::new(age.clone(), [cell.clone()])).collect();
         let heading = group.label.clone();
@@ -143,32 +130,26 @@ pub(super) fn life_table(view: &View<'_>) -> Result<Outcome, OutcomeError> {
         reference: None,
     });
     let table = table(view, columns, groups);
-    Ok(Outcome { table, figure: figure(view, Some(plot)), methods: names(methods) })
+    Outcome { table, figure: figure(view, Some(plot)), methods: names(methods) }
 }
 
 /// Standardised ratios: of each unit, observed over expected at the rates of all units together.
-pub(super) fn ratios(view: &View<'_>) -> Result<Outcome, OutcomeError> {
-    let mut all: Vec<(u16, Estimate, Estimate)> = Vec::new();
-    for row in view.rows() {
-        let pair = view.estimate(row, "numerator").zip(view.estimate(row, "denominator"));
-        let Some((events, persons)) = pair else { continue };
-        let age = whole(view, row, "age")?;
-        match all.iter_mut().find(|(known, ..)| *known == age) {
-            Some((_, x, n)) => {
-                *x = Estimate::sum([&*x, events].into_iter());
-                *n = Estimate::sum([&*n, persons].into_iter());
-            }
-            None => all.push((age, events.clone(), persons.clone())),
-        }
-    }
+pub(super) fn ratios(view: &View<'_>) -> Outcome {
+    // The rate of all units that are shown, at an age.
     let rate = |age: u16| {
-        let (_, events, persons) = all.iter().find(|(known, ..)| *known == age)?;
-        Some(rates::crude(events, persons, CountLimits::ByarFrom10, view.level))
+        let age = age.to_string();
+        let of_age = view.rows().filter(|row| view.key(*row, "age") == Some(&age));
+        let pair = |row| view.estimate(row, "numerator").zip(view.estimate(row, "denominator"));
+        let all: Vec<(&Estimate, &Estimate)> = of_age.filter_map(pair).collect();
+        let events = Estimate::sum(all.iter().map(|(events, _)| *events));
+        let persons = Estimate::sum(all.iter().map(|(_, persons)| *persons));
+        let limits = CountLimits::ByarFrom10;
+        (!all.is_empty()).then(|| rates::crude(&events, &persons, limits, view.level))
     };
     let units: Vec<_> = view.all("unit").collect();
     let mut found = Vec::new();
     for group in view.groups(&units) {
-        let numbers = bands(view, &group)?.and_then(|(bands, numbers)| {
+        let numbers = bands(view, &group).and_then(|(bands, numbers)| {
             let strata = bands.iter().zip(&numbers);
             let strata: Option<Vec<(Estimate, Estimate)>> =
                 strata.map(|(band, (_, n))| Some(((*n).clone(), rate(band.from)?))).collect();
@@ -215,11 +196,11 @@ pub(super) fn ratios(view: &View<'_>) -> Result<Outcome, OutcomeError> {
         }
     };
     let table = table(view, columns, plain(rows.collect()));
-    Ok(Outcome { table, figure: figure(view, plot), methods })
+    Outcome { table, figure: figure(view, plot), methods }
 }
 
 /// Shares of units against the limits of chance around the share of all.
-pub(super) fn funnel(view: &View<'_>) -> Result<Outcome, OutcomeError> {
+pub(super) fn funnel(view: &View<'_>) -> Outcome {
     use crate::methods::proportions::{ProportionLimits, proportion};
     let keys = view.keys_but(&[]);
     let mut rows = Vec::new();
@@ -265,7 +246,7 @@ pub(super) fn funnel(view: &View<'_>) -> Result<Outcome, OutcomeError> {
     let size = Axis { label: view.label("denominator"), unit: Unit::Count };
     let plot = drawn_funnel(view, points, centre * factor, size, limits);
     let table = table(view, columns, plain(rows));
-    Ok(Outcome { table, figure: figure(view, Some(plot)), methods: names(methods) })
+    Outcome { table, figure: figure(view, Some(plot)), methods: names(methods) }
 }
 
 /// Where a unit lies, for readers.

@@ -1,36 +1,43 @@
 //! Kaplan–Meier curves from one released histogram of events and censorings.
 
 use super::view::View;
-use super::{Outcome, OutcomeError, axis, figure, names, table};
+use super::{Outcome, axis, figure, names, table};
 use crate::estimate::Estimate;
+use crate::indicators::indicator::Role;
 use crate::methods::survival::{FollowUp, FollowUpInterval, Scale};
 use crate::report::model::{Cell, Column, Number, Row, RowGroup, Unit};
 use crate::report::plots::{Axis, Curve, Plot, Survival};
 
-pub(super) fn outcome(view: &View<'_>) -> Result<Outcome, OutcomeError> {
-    use crate::indicators::indicator::Role;
-    let width = match view.one("interval").map(|(_, column)| &column.role) {
-        Some(Role::Interval { width }) => *width,
-        _ => 1.0,
+pub(super) fn outcome(view: &View<'_>) -> Outcome {
+    let (width, last) = match view.one("interval").map(|(_, column)| &column.role) {
+        Some(Role::Interval { width, last }) => (*width, *last),
+        _ => (1.0, 0),
     };
     let keys = view.keys_but(&["interval"]);
     let (mut groups, mut curves, mut methods) = (vec![], vec![], vec![]);
     let mut times: Vec<f64> = vec![];
     for group in view.groups(&keys) {
         let mut intervals = Vec::new();
-        for row in &group.rows {
-            let pair = view.estimate(*row, "events").zip(view.estimate(*row, "censored"));
-            let Some((events, censored)) = pair else { continue };
-            let time = (view.number(*row, "interval")? + 1.0) * width;
-            let (events, censored) = (events.clone(), censored.clone());
+        for number in 0..=last {
+            let of = |row: &&usize| view.key(**row, "interval") == Some(&number.to_string());
+            let row = group.rows.iter().find(of);
+            let pair = row
+                .and_then(|row| view.estimate(*row, "events").zip(view.estimate(*row, "censored")));
+            let Some((events, censored)) = pair else { break };
+            let time = f64::from(number + 1) * width;
+            let (mut events, mut censored) = (events.clone(), censored.clone());
+            if number == last {
+                // It has no end: who is in it was followed to its beginning, at least.
+                censored = Estimate::sum([&events, &censored].into_iter());
+                events = Estimate { value: 0.0, noise_variance: 0.0, ..events };
+            }
             intervals.push(FollowUpInterval { time, events, censored });
         }
-        intervals.sort_by(|a, b| a.time.total_cmp(&b.time));
-        // The last interval has no end: who is in it was followed to its beginning, at least.
-        if let Some(last) = intervals.pop() {
-            let censored = Estimate::sum([&last.events, &last.censored].into_iter());
-            let events = Estimate { value: 0.0, noise_variance: 0.0, ..last.events };
-            intervals.push(FollowUpInterval { time: last.time, events, censored });
+        // Who is at risk is all who leave later: without one interval nothing is known of any.
+        if u32::try_from(intervals.len()) != Ok(last + 1) {
+            let rows = vec![Row::new("not all intervals are shown", vec![super::missing(); 2])];
+            groups.push(RowGroup { heading: group.label, rows });
+            continue;
         }
         let curve = FollowUp::new(intervals).kaplan_meier(Scale::LogLog, view.level);
         let (mut rows, mut steps, mut risk) = (vec![], vec![], vec![]);
@@ -56,9 +63,10 @@ pub(super) fn outcome(view: &View<'_>) -> Result<Outcome, OutcomeError> {
     ];
     let time = Axis { label: view.label("interval"), unit: Unit::Other(String::new()) };
     let value = Axis { label: axis(view, "Survival").label, unit: Unit::Share };
+    let is_drawn = !curves.is_empty();
     let plot = Plot::Survival(Survival { time, value, curves, risk_times: times });
-    let figure = figure(view, Some(plot));
-    Ok(Outcome { table: table(view, columns, groups), figure, methods: names(methods) })
+    let figure = figure(view, is_drawn.then_some(plot));
+    Outcome { table: table(view, columns, groups), figure, methods: names(methods) }
 }
 
 /// A time without trailing zeros.

@@ -41,9 +41,23 @@ impl<'a> View<'a> {
         Ok(Self { indicator, released, level, columns })
     }
 
-    /// All rows.
-    pub(super) fn rows(&self) -> std::ops::Range<usize> {
-        0..self.released.rows().len()
+    /// All rows, but those of which it is not known where they belong in an order: no age, time,
+    /// interval or rank.
+    pub(super) fn rows(&self) -> impl Iterator<Item = usize> {
+        let ordered: Vec<usize> = ["age", "time", "interval", "rank", "digit"]
+            .iter()
+            .filter_map(|role| Some(self.one(role)?.0))
+            .collect();
+        let rows = self.released.rows().iter().enumerate();
+        let is_known = move |row: &[Value]| {
+            ordered.iter().all(|place| row.get(*place).is_some_and(|value| value.key().is_some()))
+        };
+        rows.filter(move |(_, row)| is_known(row)).map(|(at, _)| at)
+    }
+
+    /// How many rows the answer has.
+    pub(super) fn len(&self) -> usize {
+        self.released.rows().len()
     }
 
     /// The columns of a role, in the order of the answer.
@@ -91,12 +105,6 @@ impl<'a> View<'a> {
         self.released.rows().get(row)?.get(place).and_then(Value::key)
     }
 
-    /// A key of a role as a number.
-    pub(super) fn number(&self, row: usize, role: &str) -> Result<f64, OutcomeError> {
-        let key = self.key(row, role).unwrap_or_default();
-        key.parse().map_err(|_| self.wrong(role, key, "a number"))
-    }
-
     pub(super) fn wrong(&self, role: &str, value: &str, expected: &'static str) -> OutcomeError {
         OutcomeError::Key {
             indicator: self.indicator.id.clone(),
@@ -109,7 +117,9 @@ impl<'a> View<'a> {
     /// A key in words.
     pub(super) fn word(&self, row: usize, place: usize, column: &Column) -> String {
         let Some(key) = self.key_at(row, place) else { return "not known".to_owned() };
+        let is_shared = |word| column.values.values().filter(|other| *other == word).count() > 1;
         match (column.values.get(key), &column.role) {
+            (Some(word), _) if is_shared(word) => format!("{word} ({key})"),
             (Some(word), _) => word.clone(),
             (None, Role::Age { bands }) => age_band(key, bands),
             (None, _) => key.to_owned(),

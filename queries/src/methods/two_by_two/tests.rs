@@ -271,3 +271,15 @@ fn noisy(random: &mut Random, count: f64, deviation: f64) -> Estimate {
 }
 
 const RUNS: u16 = 2_000;
+
+/// With no case among the exposed there is no lower bound, and with none among others no upper one.
+#[test]
+fn a_count_of_nothing_bounds_a_ratio_on_one_side_only() {
+    let table = |counts: [f64; 4]| TwoByTwo::of_totals(counts.map(Estimate::exact));
+    let none = table([0.0, 100.0, 10.0, 100.0]).risk_ratio(0.95);
+    let ends = none.interval.unwrap();
+    assert_eq!((none.value, ends.lower), (0.0, 0.0));
+    assert!(ends.upper > 0.0 && ends.upper.is_finite());
+    let others = table([10.0, 100.0, 0.0, 100.0]).risk_ratio(0.95).interval.unwrap();
+    assert!(others.lower > 0.0 && others.upper == f64::INFINITY);
+}
