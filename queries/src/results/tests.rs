@@ -1,4 +1,4 @@
-//! Built-in indicators on small answers: the textbook's numbers, and none where something is missing.
+//! Built-in indicators on small answers: the textbook's numbers, and none where one is missing.
 
 use super::Outcome;
 use crate::estimate::Estimate;
