@@ -46,6 +46,21 @@ fn a_malformed_line_is_told_by_file_and_line() {
 }
 
 #[test]
+fn patients_born_on_days_that_no_calendar_has_are_left_out_and_told() {
+    let shop = Workshop::empty();
+    let born = [("a", "1980-02-30"), ("b", "1980-13-05"), ("c", "1980-02-29"), ("d", "1980-07")];
+    let line = |(id, date): &(&str, &str)| {
+        format!("{{\"resourceType\":\"Patient\",\"id\":\"{id}\",\"birthDate\":\"{date}\"}}\n")
+    };
+    shop.put("Patient.ndjson", &born.iter().map(line).collect::<String>());
+    let report = shop.convert("out").unwrap();
+    assert_eq!(report.misfits.len(), 2, "{:?}", report.misfits);
+    assert!(report.misfits[0].contains("Patient.ndjson, line 1"), "{:?}", report.misfits);
+    let columns = ["person_source_value", "year_of_birth", "month_of_birth", "day_of_birth"];
+    assert_eq!(shop.shown("person", &columns), ["c|1980|2|29", "d|1980|7|"]);
+}
+
+#[test]
 fn directories_without_an_export_are_refused() {
     let shop = Workshop::empty();
     assert!(matches!(shop.convert("out"), Err(FhirError::NoFiles { .. })));
