@@ -47,6 +47,9 @@ try {
 await fetch('told', { method: 'POST', body: JSON.stringify(told) });
 </script>`;
 
+/** Milliseconds after which a browser that hangs is given up. */
+const LONGEST = 300_000;
+
 test('a browser accepts and refuses what Node does', { skip: !browser && 'no browser' }, async () => {
   let answer;
   const told = new Promise((resolve) => { answer = resolve; });
@@ -76,18 +79,23 @@ test('a browser accepts and refuses what Node does', { skip: !browser && 'no bro
   await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
   const profile = await mkdtemp(join(tmpdir(), 'graunt-browser-'));
   const running = spawn(browser, [
-    '--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', `--user-data-dir=${profile}`,
+    '--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run', `--user-data-dir=${profile}`,
     `http://127.0.0.1:${server.address().port}/`,
   ], { stdio: 'ignore' });
   const ended = new Promise((resolve) => { running.on('exit', resolve); });
   const gone = ended.then((code) => ({ faults: [`the browser ended with ${code}`] }));
+  let timer;
+  const silent = new Promise((resolve) => {
+    timer = setTimeout(() => resolve({ faults: ['the browser says nothing'] }), LONGEST);
+  });
   try {
-    const { accepted, lies, mutations, faults } = await Promise.race([told, gone]);
+    const { accepted, lies, mutations, faults } = await Promise.race([told, gone, silent]);
     assert.deepEqual(faults, []);
     assert.deepEqual(accepted, ['former', 'joint', 'plain', 'redacted', 'wide']);
     assert.ok(lies > 70 && mutations > 900, `${lies} lies, ${mutations} mutations`);
   } finally {
-    running.kill();
+    clearTimeout(timer);
+    running.kill('SIGKILL');
     await ended;
     server.closeAllConnections();
     server.close();
