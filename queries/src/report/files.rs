@@ -68,9 +68,7 @@ impl Place {
             let made = fs::write(&partial, b"").and_then(|()| fs::remove_file(&partial));
             made.map_err(failed(file))?;
         }
-        let is_report = self.data.join(REPORT).is_file();
-        let is_empty = || self.data.read_dir().is_ok_and(|mut files| files.next().is_none());
-        if self.data.exists() && !is_report && !is_empty() {
+        if self.data.exists() && !is_of_reports(&self.data).map_err(failed(&self.data))? {
             return Err(refused(&self.data, "it holds something else than a report"));
         }
         let partial = partial_of(&self.data);
@@ -125,6 +123,33 @@ impl Place {
 const REPORT: &str = "report.json";
 const RELEASED: &str = "released";
 
+/// Whether a directory has nothing in it but what reports are made of: it will be replaced.
+fn is_of_reports(data: &Path) -> io::Result<bool> {
+    let is_ours = |name: &str| {
+        let stem = name.strip_suffix(".csv").or_else(|| name.strip_suffix(".parquet"));
+        name == REPORT
+            || stem.is_some_and(|stem| stem.starts_with("table-") || stem.starts_with("figure-"))
+    };
+    for entry in data.read_dir()? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_known = if entry.file_type()?.is_dir() {
+            let mut files = entry.path().read_dir()?;
+            name == RELEASED
+                && files.all(|file| {
+                    file.is_ok_and(|f| f.path().extension() == Some("parquet".as_ref()))
+                })
+        } else {
+            is_ours(&name)
+        };
+        if !is_known {
+            return Ok(false);
+        }
+    }
+    // The place itself, under whatever name: `.` has none that could be replaced.
+    Ok(data.file_name().is_some())
+}
+
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> WriteError {
     let path = path.to_owned();
     move |source| WriteError::File { path, source }
@@ -177,4 +202,34 @@ fn frame(rows: &Rows) -> Result<DataFrame, PolarsError> {
         series.into()
     };
     DataFrame::new(rows.rows.len(), rows.columns.iter().enumerate().map(column).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::Place;
+
+    #[test]
+    fn a_directory_with_anything_else_in_it_is_not_replaced() {
+        let home = tempfile::tempdir().unwrap();
+        let place = |data: &str| Place {
+            page: home.path().join("page.html"),
+            data: home.path().join(data),
+            packet: None,
+        };
+        let data = home.path().join("data");
+        fs::create_dir_all(data.join("released")).unwrap();
+        for name in ["report.json", "table-1.csv", "figure-12.parquet", "released/01-a.parquet"] {
+            fs::write(data.join(name), "").unwrap();
+        }
+        place("data").prepare().unwrap();
+        for other in ["thesis.tex", "released/notes.txt"] {
+            fs::write(data.join(other), "").unwrap();
+            assert!(place("data").prepare().is_err(), "{other}");
+            fs::remove_file(data.join(other)).unwrap();
+        }
+        assert!(place("..").prepare().is_err());
+        assert!(data.join("report.json").exists());
+    }
 }
