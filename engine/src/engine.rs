@@ -12,16 +12,16 @@ use ledger_adapter::entry::ROUNDS_MAX;
 use ledger_adapter::error::{Inactive, LedgerError};
 use ledger_adapter::keys::Signer;
 use ledger_adapter::ledger::Ledger;
-use ledger_adapter::manifest::Rows;
 use ledger_adapter::receipt::Receipt;
 use ledger_adapter::statement::{
     Envelope, Intent, MechanismRecord, ReleasePredicate, intent_commitment, release_commitment,
     release_statement,
 };
 
-use crate::aggregate::{self, ExactAggregates};
+use crate::aggregate;
+use crate::aggregate::exact::ExactAggregates;
 use crate::answer::Answer;
-use crate::catalog::{Catalog, Records, TableSpec};
+use crate::catalog::Catalog;
 use crate::error::{Code, Error, IncidentId, Rejection, chain};
 use crate::estimate;
 use crate::noise::purse::Purse;
@@ -32,9 +32,9 @@ use crate::privacy::price::{PricedPlan, price};
 use crate::privacy::relation::ContributionBounds;
 use crate::repeats::{Question, Releases};
 use crate::requests::Prepared;
-use crate::scan::copies::differing;
 use crate::scan::gate::{VerifiedScan, public_tables};
 use crate::scan::public::settle;
+use crate::scan::read::{read_by, read_of};
 use crate::sql::bind::{bind, session};
 use crate::sql::dialect::Dialect;
 use crate::sql::options::{GroupSelection, Options};
@@ -284,32 +284,11 @@ impl Engine {
                 ExtractStatus::Unknown => return inactive(Inactive::Unattested),
             }
         }
+        let read = read_by(priced, &self.session)?;
         for (e, extract) in self.catalog.extracts().iter().enumerate() {
-            extract.check_tables(&self.read_of(e, priced))?;
+            extract.check_tables(&read_of(&self.catalog, e, priced, &read))?;
         }
         Ok(())
-    }
-
-    /// The tables of an extract that a query reads, by their number in its manifest.
-    fn read_of(&self, extract: usize, priced: &PricedPlan) -> Vec<usize> {
-        let read = priced.plan.tables.iter().filter_map(|name| self.catalog.table(name));
-        let source = |spec: &Arc<TableSpec>| {
-            let mut sources = spec.sources.iter();
-            let (_, table) = sources.find(|(e, _)| *e == extract)?;
-            let is_here = match spec.rows {
-                // Copies like an earlier site's are not read, but checked where they are at hand.
-                Rows::Public => {
-                    let read = differing(&self.catalog, spec);
-                    read.iter().any(|(e, _)| *e == extract)
-                        || self.catalog.records() == Records::All
-                }
-                Rows::PerPerson { .. } => self.catalog.records().include(extract),
-            };
-            is_here.then_some(*table)
-        };
-        let mut tables: Vec<usize> = read.filter_map(source).collect();
-        tables.sort_unstable();
-        tables
     }
 
     /// Charges a plan, under the digest that it is known by.

@@ -11,6 +11,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("engine", &["ledger-adapter", "seal"]),
     ("seal", &[]),
     ("datasets", &["ledger-adapter"]),
+    ("contest", &["datasets", "engine", "ledger-adapter"]),
     ("queries", &["engine"]),
     (ROOT, &["datasets", "engine", "ledger-adapter", "queries"]),
 ];

@@ -24,7 +24,12 @@ pub(super) struct Home {
 
 /// Crates that are not here may be named anywhere.
 pub(super) const HOMES: &[Home] = &[
-    Home { crates: &["datafusion"], under: &["engine/src/"], except: &["engine/src/noise/"] },
+    // Beside Graunt, it is also a peer.
+    Home {
+        crates: &["datafusion"],
+        under: &["engine/src/", "benches/contest/"],
+        except: &["engine/src/noise/"],
+    },
     // Of cohorts it is the tests only that read the SQL that was written.
     Home {
         crates: &["sqlparser"],

@@ -9,6 +9,7 @@
 //! read extracts, and draws no noise.
 
 pub mod error;
+pub mod file;
 pub mod report;
 
 mod cell;

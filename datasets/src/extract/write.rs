@@ -10,15 +10,12 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use ledger_adapter::leaves::Leaves;
 use ledger_adapter::manifest::{FileManifest, TableManifest};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use rayon::prelude::{
     IndexedParallelIterator, IntoParallelIterator, ParallelIterator, ParallelSliceMut,
 };
 
 use crate::extract::error::ExtractError;
+use crate::extract::file::{FileWriter, GROUP_ROWS};
 use crate::extract::plan::TablePlan;
 use crate::extract::publish;
 use crate::extract::values::{Values, arrow_type};
@@ -150,9 +147,7 @@ fn encode(
     rows: &[usize],
 ) -> Result<Vec<u8>, ExtractError> {
     let failed = |source| ExtractError::Write { table: table.to_owned(), source };
-    let properties = properties().map_err(failed)?;
-    let mut writer =
-        ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties)).map_err(failed)?;
+    let mut writer = FileWriter::new(Arc::clone(schema), unit).map_err(failed)?;
     let unit = unit.and_then(|unit| values.get(unit));
     let mut rest = rows;
     while !rest.is_empty() {
@@ -160,10 +155,10 @@ fn encode(
         let arrays = values.iter().map(|column| column.take(group)).collect();
         let batch = RecordBatch::try_new(Arc::clone(schema), arrays)
             .map_err(|source| ExtractError::Assemble { table: table.to_owned(), source })?;
-        writer.write(&batch).and_then(|()| writer.flush()).map_err(failed)?;
+        writer.group(&batch).map_err(failed)?;
         rest = later;
     }
-    writer.into_inner().map_err(failed)
+    writer.finish().map_err(failed)
 }
 
 /// Where a row group ends: at the first new person past its size.
@@ -173,15 +168,3 @@ fn group_end(rows: &[usize], unit: Option<&Values>) -> usize {
     let same = |row: &&usize| unit.compare(**row, *last) == Ordering::Equal;
     GROUP_ROWS + rows.iter().skip(GROUP_ROWS).take_while(same).count()
 }
-
-fn properties() -> Result<WriterProperties, ParquetError> {
-    Ok(WriterProperties::builder()
-        .set_created_by("graunt".to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
-        .set_statistics_enabled(EnabledStatistics::Page)
-        .set_max_row_group_row_count(None)
-        .build())
-}
-
-/// Rows after which a row group ends with its last person; what one thread reads at a time.
-const GROUP_ROWS: usize = 131_072;

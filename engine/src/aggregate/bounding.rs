@@ -1,197 +1,217 @@
 //! What one person may contribute: few enough groups, and in each a bounded total.
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::Int64Type;
 use datafusion::error::DataFusionError;
 use ledger_adapter::digest::Digest;
 
 use crate::aggregate::cells::{Cells, Mark};
 use crate::aggregate::overflow;
-use crate::privacy::boundary::Boundary;
+use crate::aggregate::rank::Ranks;
+use crate::aggregate::runs::Run;
+use crate::aggregate::spec::Spec;
 use crate::privacy::contributions::Bound;
 
-/// The rows of one bucket, one per person and group, in no particular order.
-#[derive(Default)]
-pub(crate) struct BucketRows {
-    rows: Vec<Row>,
+/// Bounds one person after another. Everything in it but the spec is room for the person at hand.
+#[derive(Debug)]
+pub(crate) struct Bounder<'a> {
+    spec: &'a Spec,
+    /// Places of the kept groups, in the order in which they are kept.
+    kept: Vec<usize>,
+    ranked: Vec<(u64, usize)>,
+    /// By column and kept group: the total within its clamp.
+    bounded: Vec<i64>,
+    /// By column: the norm of the totals, where it is bounded.
+    norms: Vec<Option<u64>>,
 }
 
-struct Row {
-    person: i64,
-    key: Box<[u8]>,
-    totals: Box<[i64]>,
-}
+impl<'a> Bounder<'a> {
+    pub(crate) fn new(spec: &'a Spec) -> Self {
+        let (kept, ranked) = (Vec::new(), Vec::new());
+        Self { spec, kept, ranked, bounded: Vec::new(), norms: Vec::new() }
+    }
 
-impl BucketRows {
-    /// Takes a batch of the contributions plan: the person, the keys, the totals. Rows whose key
-    /// is not a declared one are left out before groups are counted.
-    pub(crate) fn push(
+    /// Bounds a person, and adds it to the cells. `codes` are the canonical bytes of the groups.
+    ///
+    /// # Errors
+    /// If a total does not fit its integer.
+    pub(crate) fn add(
         &mut self,
-        template: &Cells,
-        batch: &RecordBatch,
+        run: Run<'_>,
+        ranks: &Ranks,
+        codes: &[Box<[u8]>],
+        cells: &mut Cells,
     ) -> Result<(), DataFusionError> {
-        let shape = || DataFusionError::Internal("contributions have another shape".to_owned());
-        let persons = batch.column(0).as_primitive_opt::<Int64Type>().ok_or_else(shape)?;
-        if persons.null_count() > 0 {
-            return Err(DataFusionError::Execution("a record has no person".to_owned()));
+        if run.groups.is_empty() {
+            return Ok(());
         }
-        let keys = template.encode(&batch.columns()[1..=template.keys()])?;
-        let totals: Vec<_> = batch.columns()[template.keys() + 1..]
-            .iter()
-            .map(|column| column.as_primitive_opt::<Int64Type>().ok_or_else(shape))
-            .collect::<Result<_, _>>()?;
-        for row in 0..batch.num_rows() {
-            // Without keys there is one group, and nothing was encoded.
-            let key = if template.keys() == 0 { &[][..] } else { keys.row(row).data() };
-            if !template.admits(key) {
-                continue;
-            }
-            let total = |column: &&arrow::array::Int64Array| {
-                if column.is_null(row) { 0 } else { column.value(row) }
-            };
-            self.rows.push(Row {
-                person: persons.value(row),
-                key: key.into(),
-                totals: totals.iter().map(total).collect(),
-            });
+        self.keep(run, ranks, codes);
+        self.bound(run);
+        self.count(run, cells)?;
+        for column in &self.spec.united {
+            self.mark(*column, run, codes, cells);
         }
         Ok(())
     }
 
-    /// Bounds every person and adds up what is left.
-    pub(crate) fn into_cells(
-        mut self,
-        template: &Cells,
-        boundary: &Boundary,
-        choice: Digest,
-    ) -> Result<Cells, DataFusionError> {
-        self.rows.sort_unstable_by(|a, b| (a.person, &a.key).cmp(&(b.person, &b.key)));
-        let mut cells = template.empty();
-        let most = usize::try_from(boundary.groups_max()).unwrap_or(usize::MAX);
-        let ordered = boundary.groups.len() > 1;
-        for person in self.rows.chunk_by_mut(|a, b| a.person == b.person) {
-            let repeated = person.windows(2).any(|pair| pair[0].key == pair[1].key);
-            if repeated {
-                return Err(DataFusionError::Internal("a person's group came twice".to_owned()));
-            }
-            if person.len() > most || (ordered && person.len() > 1) {
-                person.sort_by_cached_key(|row| rank(choice, row.person, &row.key));
-            }
-            let groups = person.len() as u64;
-            let kept = &person[..person.len().min(most)];
-            let person = Person { kept, boundary, groups };
-            person.count(&mut cells)?;
-            person.mark(&mut cells, choice);
+    /// Chooses the groups that are kept: the first in the order of their ranks.
+    fn keep(&mut self, run: Run<'_>, ranks: &Ranks, codes: &[Box<[u8]>]) {
+        let most = self.spec.groups_max();
+        self.kept.clear();
+        let ordered = self.spec.groups.len() > 1 && run.groups.len() > 1;
+        if run.groups.len() <= most && !ordered {
+            self.kept.extend(0..run.groups.len());
+            return;
         }
-        Ok(cells)
+        let code = |place: usize| &codes[run.groups[place] as usize];
+        let rank = |place: usize| (ranks.of(run.person, run.groups[place]), place);
+        self.ranked.clear();
+        self.ranked.extend((0..run.groups.len()).map(rank));
+        self.ranked.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| code(a.1).cmp(code(b.1))));
+        self.kept.extend(self.ranked.iter().take(most).map(|(_, place)| *place));
     }
-}
 
-/// One person's totals, group by group, in the order in which groups are kept.
-struct Person<'a> {
-    kept: &'a [Row],
-    boundary: &'a Boundary,
-    /// Groups before any were dropped.
-    groups: u64,
-}
+    /// Clamps all totals, and finds their norms.
+    fn bound(&mut self, run: Run<'_>) {
+        let groups = self.kept.len();
+        self.bounded.clear();
+        self.norms.clear();
+        for (i, column) in self.spec.columns.iter().enumerate() {
+            for kept in 0..groups {
+                let place = self.kept[kept];
+                let mut total = run.total(place, i);
+                if let Some((rows, most)) = column.rows {
+                    total = of_rows(total, run.total(place, rows), most);
+                }
+                total = total.clamp(column.lower, column.upper);
+                if let Bound::Linked { anchor, row } = column.bound {
+                    let count = self.bounded[anchor * groups + kept].unsigned_abs();
+                    let most = i64::try_from(count.saturating_mul(row)).unwrap_or(i64::MAX);
+                    total = total.clamp(-most, most);
+                }
+                self.bounded.push(total);
+            }
+            let norm = match column.bound {
+                Bound::Clamp => None,
+                Bound::Norm(_) => Some(norm(&self.bounded[i * groups..])),
+                Bound::Linked { anchor, .. } => self.norms[anchor],
+            };
+            self.norms.push(norm);
+        }
+    }
 
-impl Person<'_> {
-    /// Adds the person to every slot of every cell, and to the profiles once each.
-    fn count(&self, cells: &mut Cells) -> Result<(), DataFusionError> {
+    /// Adds the person to every slot of its cells, and to the profiles once each.
+    fn count(&self, run: Run<'_>, cells: &mut Cells) -> Result<(), DataFusionError> {
+        let (spec, groups) = (self.spec, self.kept.len());
         let mut profile = 0;
-        if self.boundary.groups.len() > 1 {
-            cells.profile(profile, &self.boundary.groups, self.groups);
+        if spec.groups.len() > 1 {
+            cells.profile(profile, &spec.groups, run.groups.len() as u64);
             profile += 1;
         }
-        let mut norms = Vec::with_capacity(self.boundary.columns.len());
-        for (column, contribution) in self.boundary.columns.iter().enumerate() {
-            let norm = match contribution.bound {
-                Bound::Clamp => None,
-                Bound::Norm(_) => Some(self.norm(column)?),
-                Bound::Linked { anchor, .. } => norms[anchor],
-            };
-            norms.push(norm);
-            if let Bound::Norm(rungs) = &contribution.bound {
-                if norm.is_some_and(|norm| norm > 0) {
-                    cells.profile(profile, rungs, norm.unwrap_or(0));
+        let mut first = 0;
+        for (i, column) in spec.columns.iter().enumerate() {
+            let rungs = spec.rungs(i);
+            if let (Bound::Norm(_), Some(norm)) = (&column.bound, self.norms[i]) {
+                if norm > 0 {
+                    cells.profile(profile, rungs, norm);
                 }
                 profile += 1;
             }
-        }
-        for (place, row) in self.kept.iter().enumerate() {
-            let cell = cells.cell(&row.key);
-            let mut slot = 0;
-            for (column, norm) in norms.iter().enumerate() {
-                let total = self.bounded(row, column);
-                for rung in self.boundary.rungs(column) {
-                    let counts = match norm {
-                        None => place as u64 >= *rung,
-                        Some(_) => false,
-                    };
-                    let part = match norm {
-                        _ if counts => 0,
-                        Some(norm) if norm > rung => scaled(total, *rung, *norm),
-                        _ => total,
-                    };
-                    cell[slot] = cell[slot].checked_add(i128::from(part)).ok_or_else(overflow)?;
-                    slot += 1;
+            let totals = &self.bounded[i * groups..(i + 1) * groups];
+            for (place, (kept, total)) in (0u64..).zip(self.kept.iter().zip(totals)) {
+                if *total == 0 {
+                    cells.touch(run.groups[*kept]);
+                    continue;
+                }
+                let slots = cells.slots(run.groups[*kept], first, rungs.len());
+                match self.norms[i] {
+                    None => clamped(slots, rungs, place, *total)?,
+                    Some(norm) => scaled(slots, rungs, norm, *total)?,
                 }
             }
+            first += rungs.len();
         }
         Ok(())
     }
 
-    /// Marks the person in every cell of the columns that count persons once over sites.
-    fn mark(&self, cells: &mut Cells, choice: Digest) {
-        for column in self.boundary.united() {
-            let counted = (0u64..).zip(self.kept).filter(|(_, row)| self.bounded(row, column) > 0);
-            for (place, row) in counted {
-                let hash = hash(choice, column, row.person, &row.key);
-                cells.mark(column, &row.key, Mark { hash, place });
+    /// Marks the person in its cells of a column that counts persons once over sites.
+    fn mark(&self, column: usize, run: Run<'_>, codes: &[Box<[u8]>], cells: &mut Cells) {
+        let groups = self.kept.len();
+        let totals = &self.bounded[column * groups..];
+        for (place, (kept, total)) in (0u64..).zip(self.kept.iter().zip(totals)) {
+            if *total > 0 {
+                let group = run.groups[*kept];
+                let hash = hash(self.spec.choice, column, run.person, &codes[group as usize]);
+                cells.mark(column, group, Mark { hash, place });
             }
         }
     }
-
-    /// A total within the public clamp, and within what its rows can add up to.
-    fn bounded(&self, row: &Row, column: usize) -> i64 {
-        let contribution = &self.boundary.columns[column];
-        let total = row.totals[column].clamp(contribution.lower, contribution.upper);
-        match contribution.bound {
-            Bound::Linked { anchor, row: most } => {
-                let count = self.bounded(row, anchor).unsigned_abs();
-                let most = i64::try_from(count.saturating_mul(most)).unwrap_or(i64::MAX);
-                total.clamp(-most, most)
-            }
-            _ => total,
-        }
-    }
-
-    /// The L2 norm of a column's totals, rounded up.
-    fn norm(&self, column: usize) -> Result<u64, DataFusionError> {
-        let mut squares = 0u128;
-        for row in self.kept {
-            let total = u128::from(self.bounded(row, column).unsigned_abs());
-            let square = total.checked_mul(total).ok_or_else(overflow)?;
-            squares = squares.checked_add(square).ok_or_else(overflow)?;
-        }
-        let root = squares.isqrt();
-        let root = if root * root < squares { root + 1 } else { root };
-        u64::try_from(root).map_err(|_| overflow())
-    }
 }
 
-/// `total · rung / norm`, towards zero; `norm` is larger than `rung`.
-fn scaled(total: i64, rung: u64, norm: u64) -> i64 {
-    let part = u128::from(total.unsigned_abs()) * u128::from(rung) / u128::from(norm);
-    // Smaller than the total, so it fits.
-    let part = i64::try_from(part).unwrap_or(i64::MAX);
-    if total < 0 { -part } else { part }
+/// The part of a total of `count` rows that is `most` rows' of it, in integers, towards zero.
+fn of_rows(total: i64, count: i64, most: i64) -> i64 {
+    if count <= most {
+        return total;
+    }
+    let by = count.max(1);
+    (total / by).wrapping_mul(most).wrapping_add((total % by).wrapping_mul(most) / by)
 }
 
-/// Which of a person's groups are kept: the first in the order of a keyed hash of person and
-/// group. It depends on nothing else of the person, and on no other person.
-pub(crate) fn rank(choice: Digest, person: i64, key: &[u8]) -> Digest {
-    Digest::labelled("graunt/keep/v1", &[choice.as_bytes(), &person.to_be_bytes(), key])
+/// The L2 norm of totals, rounded up; the largest number if it does not fit.
+fn norm(totals: &[i64]) -> u64 {
+    if let [only] = totals {
+        return only.unsigned_abs();
+    }
+    let mut squares = 0u128;
+    for total in totals {
+        let total = u128::from(total.unsigned_abs());
+        squares = squares.saturating_add(total.saturating_mul(total));
+    }
+    let root = squares.isqrt();
+    let root = if root * root < squares { root + 1 } else { root };
+    u64::try_from(root).unwrap_or(u64::MAX)
+}
+
+/// Adds a total to the slots of all bounds on the number of groups that its place is within.
+fn clamped(
+    slots: &mut [i128],
+    rungs: &[u64],
+    place: u64,
+    total: i64,
+) -> Result<(), DataFusionError> {
+    for (slot, rung) in slots.iter_mut().zip(rungs) {
+        if place < *rung {
+            *slot = slot.checked_add(i128::from(total)).ok_or_else(overflow)?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds a total to the slots of all bounds on the norm, scaled down where the norm is above.
+fn scaled(slots: &mut [i128], rungs: &[u64], norm: u64, total: i64) -> Result<(), DataFusionError> {
+    let (size, is_negative) = (u128::from(total.unsigned_abs()), total < 0);
+    let below = rungs.partition_point(|rung| *rung < norm);
+    let inverse = 1.0 / norm as f64;
+    for (slot, rung) in slots.iter_mut().zip(&rungs[..below]) {
+        let part = (size * u128::from(share(*rung, inverse))) >> SHARE_BITS;
+        // No more than the total, which is one of 64 bits.
+        let part = part.cast_signed();
+        *slot = slot.checked_add(if is_negative { -part } else { part }).ok_or_else(overflow)?;
+    }
+    for slot in &mut slots[below..] {
+        *slot = slot.checked_add(i128::from(total)).ok_or_else(overflow)?;
+    }
+    Ok(())
+}
+
+/// `rung / norm` in parts of 2^62, never more: the three roundings on the way are each within
+/// 2^-53 of what they round, which is below the last twelve bits.
+fn share(rung: u64, inverse: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and 2^62, as the rung is below the norm"
+    )]
+    let share = (rung as f64 * inverse * (1u64 << SHARE_BITS) as f64) as u64;
+    share.saturating_sub(1 << 12)
 }
 
 /// The number of a person in a cell: the same at every site that takes part in the query. It is no
@@ -202,4 +222,48 @@ fn hash(choice: Digest, column: usize, person: i64, key: &[u8]) -> u64 {
     let digest = Digest::labelled("graunt/sketch/v1", &parts);
     let first = digest.as_bytes().first_chunk::<8>();
     first.map_or(0, |first| u64::from_be_bytes(*first))
+}
+
+/// Bits of a share.
+const SHARE_BITS: u32 = 62;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scaled_total_is_never_more_than_its_part_and_hardly_less() {
+        let rungs = [1, 2, 3, 5, 7, 1_000, 99_999, (1 << 40) + 1, (1 << 61) - 1];
+        for norm in [2, 3, 7, 8, 1_001, 100_000, 1 << 50, (1 << 61) + 12_345] {
+            for total in [1, -1, 3, 999, -99_999, i64::try_from(norm).unwrap()] {
+                let mut slots = vec![0; rungs.len()];
+                scaled(&mut slots, &rungs, norm, total).unwrap();
+                for (slot, rung) in slots.iter().zip(rungs) {
+                    let exact = i128::from(total) * i128::from(rung.min(norm)) / i128::from(norm);
+                    let (slot, exact) = (slot.abs(), exact.abs());
+                    assert!(slot <= exact, "{slot} of {exact}: {total} · {rung} / {norm}");
+                    // At most one step, and a part in 2^49 of the total, is lost.
+                    let lost = exact - slot;
+                    let most = 1 + (i128::from(total).abs() >> 49);
+                    assert!(lost <= most, "{lost}: {total} · {rung} / {norm}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn totals_of_too_many_rows_are_scaled_down_towards_zero() {
+        assert_eq!(of_rows(100, 4, 4), 100);
+        assert_eq!(of_rows(100, 5, 2), 40);
+        assert_eq!(of_rows(-7, 3, 2), -4);
+        assert_eq!(of_rows(9, 0, 2), 9);
+    }
+
+    #[test]
+    fn a_norm_is_rounded_up() {
+        assert_eq!(norm(&[3, -4]), 5);
+        assert_eq!(norm(&[1, 1]), 2);
+        assert_eq!(norm(&[-7]), 7);
+        assert_eq!(norm(&[]), 0);
+    }
 }

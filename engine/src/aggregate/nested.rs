@@ -1,177 +1,169 @@
 //! Values below the groups: which distinct ones there are, and how many rows lie in each bin.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::HashMap;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Int64Type};
-use arrow::row::{RowConverter, SortField};
+use arrow::array::ArrayRef;
+use arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
+use foldhash::fast::FixedState;
 use ledger_adapter::digest::Digest;
 
-use crate::aggregate::bounding::rank;
-use crate::aggregate::cells::Cells;
-use crate::privacy::contributions::{Nested, NestedKind};
+use crate::aggregate::groups::{Groups, NONE, Pairs};
+use crate::aggregate::rank::Ranks;
+use crate::aggregate::runs::Run;
+use crate::aggregate::spec::{NestedSpec, Spec};
 
-/// The values of one bucket, one row per person, group and value.
-pub(crate) struct BucketValues {
-    rows: Vec<Row>,
-    /// Encodes values that are counted as distinct; bins are numbers as they are.
-    converter: Option<Arc<RowConverter>>,
+/// Numbers for the values of groups: a group and a value are one number.
+#[derive(Debug)]
+pub(crate) struct Valued {
+    groups: Groups,
+    values: Groups,
+    pairs: Pairs,
+    /// By number: the group and the value.
+    of_pair: Vec<(u32, u32)>,
+    values_of_rows: Vec<u32>,
 }
 
-struct Row {
-    person: i64,
-    key: Box<[u8]>,
-    value: Box<[u8]>,
-    count: u64,
-}
-
-/// What is known of the values of each group.
-#[derive(Debug, Default)]
-pub(crate) struct Values {
-    /// For a number of distinct values.
-    distinct: BTreeMap<Box<[u8]>, BTreeSet<Box<[u8]>>>,
-    /// For quantiles: rows by bin.
-    bins: BTreeMap<Box<[u8]>, BTreeMap<usize, u64>>,
-}
-
-impl BucketValues {
-    pub(crate) fn new(nested: &Nested) -> Result<Self, DataFusionError> {
-        let converter = match &nested.kind {
-            NestedKind::Distinct { .. } => {
-                let value = nested.contributions.schema().fields().len() - 2;
-                let kind: DataType = nested.contributions.schema().field(value).data_type().clone();
-                Some(Arc::new(RowConverter::new(vec![SortField::new(kind)])?))
-            }
-            NestedKind::Quantiles { .. } => None,
-        };
-        Ok(Self { rows: Vec::new(), converter })
+impl Valued {
+    /// For values of this type.
+    pub(crate) fn new(spec: &Spec, value: &DataType) -> Result<Self, DataFusionError> {
+        Ok(Self {
+            groups: Groups::new(&spec.keys, spec.declared.as_deref())?,
+            values: Groups::new(std::slice::from_ref(value), None)?,
+            pairs: Pairs::default(),
+            of_pair: Vec::new(),
+            values_of_rows: Vec::new(),
+        })
     }
 
-    /// Takes a batch: the person, the keys, the value, the number of rows.
-    pub(crate) fn push(
+    /// Numbers the rows of a batch.
+    pub(crate) fn number(
         &mut self,
-        template: &Cells,
-        batch: &RecordBatch,
+        keys: &[ArrayRef],
+        value: &ArrayRef,
+        numbers: &mut Vec<u32>,
     ) -> Result<(), DataFusionError> {
-        let shape = || DataFusionError::Internal("values have another shape".to_owned());
-        let persons = batch.column(0).as_primitive_opt::<Int64Type>().ok_or_else(shape)?;
-        let keys = template.encode(&batch.columns()[1..=template.keys()])?;
-        let values = batch.column(template.keys() + 1);
-        let counts = batch.column(template.keys() + 2);
-        let counts = counts.as_primitive_opt::<Int64Type>().ok_or_else(shape)?;
-        let encoded = match &self.converter {
-            Some(converter) => Some(converter.convert_columns(&[Arc::clone(values)])?),
-            None => None,
-        };
-        let bins = values.as_primitive_opt::<Int64Type>();
-        for row in 0..batch.num_rows() {
-            let key = if template.keys() == 0 { &[][..] } else { keys.row(row).data() };
-            if !template.admits(key) {
-                continue;
+        let rows = value.len();
+        self.groups.number(keys, rows, numbers)?;
+        let mut values = std::mem::take(&mut self.values_of_rows);
+        self.values.number(std::slice::from_ref(value), rows, &mut values)?;
+        let groups = numbers.clone();
+        self.pairs.join(numbers, &values)?;
+        self.of_pair.resize(self.pairs.len(), (NONE, NONE));
+        for (number, pair) in numbers.iter().zip(groups.iter().zip(&values)) {
+            if *number != NONE {
+                self.of_pair[*number as usize] = (*pair.0, *pair.1);
             }
-            let value: Box<[u8]> = match (&encoded, bins) {
-                (Some(encoded), _) => encoded.row(row).data().into(),
-                (None, Some(bins)) => bins.value(row).to_be_bytes().into(),
-                (None, None) => return Err(shape()),
-            };
-            let count = u64::try_from(counts.value(row)).unwrap_or(0);
-            self.rows.push(Row { person: persons.value(row), key: key.into(), value, count });
         }
+        self.values_of_rows = values;
         Ok(())
     }
 
-    /// Bounds every person: at most `groups_max` groups, in each at most `nested.most` values, or
-    /// rows; which ones is decided as groups are.
-    pub(crate) fn into_values(
-        mut self,
-        nested: &Nested,
-        groups_max: u64,
-        choice: Digest,
-    ) -> Result<Values, DataFusionError> {
-        let groups_max = usize::try_from(groups_max).unwrap_or(usize::MAX);
-        self.rows.sort_unstable_by(|a, b| {
-            (a.person, &a.key, &a.value).cmp(&(b.person, &b.key, &b.value))
-        });
-        let mut found = Values::default();
-        for person in self.rows.chunk_by(|a, b| a.person == b.person) {
-            let mut groups: Vec<&[Row]> = person.chunk_by(|a, b| a.key == b.key).collect();
-            if groups.len() > groups_max {
-                groups.sort_by_cached_key(|group| rank(choice, group[0].person, &group[0].key));
-                groups.truncate(groups_max);
-            }
-            for group in groups {
-                found.count(group, nested, choice)?;
-            }
-        }
-        Ok(found)
+    /// How many pairs of a group and a value there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.pairs.len()
     }
+
+    /// The canonical bytes of groups and of values.
+    pub(crate) fn codes(&self) -> (Codes<'_>, Codes<'_>) {
+        (self.groups.codes(), self.values.codes())
+    }
+}
+
+/// Canonical bytes by number.
+type Codes<'a> = &'a [Box<[u8]>];
+
+/// The values of one nested column that count: how many rows, by number of group and value.
+#[derive(Debug)]
+pub(crate) struct Values {
+    spec: NestedSpec,
+    groups_max: usize,
+    groups: Ranks,
+    values: Ranks,
+    counted: HashMap<u32, u64, FixedState>,
+    /// Of the person at hand: rank and number of group, number of the pair, rows.
+    found: Vec<Found>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    group: (u64, u32),
+    pair: u32,
+    value: u32,
+    rank: u64,
+    rows: u64,
 }
 
 impl Values {
-    fn count(
-        &mut self,
-        group: &[Row],
-        nested: &Nested,
-        choice: Digest,
-    ) -> Result<(), DataFusionError> {
-        let mut order: Vec<&Row> = group.iter().collect();
-        let rows: u64 = group.iter().fold(0, |sum, row| sum.saturating_add(row.count));
-        if rows > nested.most || order.len() as u64 > nested.most {
-            order.sort_by_cached_key(|row| {
-                let named = [&row.key[..], &row.value[..]].concat();
-                rank(choice, row.person, &named)
-            });
+    /// No values yet.
+    pub(crate) fn new(spec: &Spec, nested: NestedSpec) -> Self {
+        let values = Digest::labelled("graunt/keep/value/v2", &[spec.choice.as_bytes()]);
+        Self {
+            spec: nested,
+            groups_max: spec.groups_max(),
+            groups: Ranks::new(spec.choice),
+            values: Ranks::new(values),
+            counted: HashMap::default(),
+            found: Vec::new(),
         }
-        let key = &group[0].key;
-        let mut left = nested.most;
-        for row in order {
-            if left == 0 {
-                break;
-            }
-            match nested.kind {
-                NestedKind::Distinct { .. } => {
-                    self.distinct.entry(key.clone()).or_default().insert(row.value.clone());
-                    left -= 1;
+    }
+
+    /// Learns the groups and values that are new.
+    pub(crate) fn learn(&mut self, valued: &Valued) {
+        let (groups, values) = valued.codes();
+        self.groups.learn(groups.iter().map(|code| &code[..]));
+        self.values.learn(values.iter().map(|code| &code[..]));
+    }
+
+    /// Bounds a person: at most so many groups, in each at most so many values, or rows.
+    pub(crate) fn add(&mut self, run: Run<'_>, valued: &Valued) {
+        self.found.clear();
+        for (place, pair) in run.groups.iter().enumerate() {
+            let (group, value) = valued.of_pair[*pair as usize];
+            let rank = self.groups.of(run.person, group);
+            // Another order of values in each group: their numbers are mixed with its rank.
+            let mixed = run.person ^ rank.cast_signed();
+            let rows = u64::try_from(run.total(place, 0)).unwrap_or(0);
+            let found = Found {
+                group: (rank, group),
+                pair: *pair,
+                value,
+                rank: self.values.of(mixed, value),
+                rows,
+            };
+            self.found.push(found);
+        }
+        let (groups, values) = valued.codes();
+        self.found.sort_unstable_by(|a, b| {
+            let by_group = a.group.0.cmp(&b.group.0);
+            let by_group =
+                by_group.then_with(|| groups[a.group.1 as usize].cmp(&groups[b.group.1 as usize]));
+            let by_value = by_group.then(a.rank.cmp(&b.rank));
+            by_value.then_with(|| values[a.value as usize].cmp(&values[b.value as usize]))
+        });
+        let groups = self.found.chunk_by(|a, b| a.group.1 == b.group.1);
+        for group in groups.take(self.groups_max) {
+            let mut left = self.spec.most;
+            for found in group {
+                if left == 0 {
+                    break;
                 }
-                NestedKind::Quantiles { .. } => {
-                    let bin = bin_of(&row.value)?;
-                    let counted = row.count.min(left);
-                    *self.bins.entry(key.clone()).or_default().entry(bin).or_default() += counted;
-                    left -= counted;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds the values of another bucket.
-    pub(crate) fn add(&mut self, other: Self) {
-        for (key, values) in other.distinct {
-            self.distinct.entry(key).or_default().extend(values);
-        }
-        for (key, bins) in other.bins {
-            let own = self.bins.entry(key).or_default();
-            for (bin, count) in bins {
-                *own.entry(bin).or_default() += count;
+                let rows = if self.spec.counts_rows { found.rows.min(left) } else { 1 };
+                *self.counted.entry(found.pair).or_default() += rows;
+                left -= rows;
             }
         }
     }
 
-    /// The number of distinct values of a group.
-    pub(crate) fn distinct(&self, key: &[u8]) -> i128 {
-        self.distinct.get(key).map_or(0, |values| values.len() as i128)
+    /// What counts: group, value and rows, in no order.
+    pub(crate) fn rows<'a>(
+        &'a self,
+        valued: &'a Valued,
+    ) -> impl Iterator<Item = (&'a [u8], &'a [u8], u64)> {
+        let (groups, values) = valued.codes();
+        self.counted.iter().map(move |(pair, rows)| {
+            let (group, value) = valued.of_pair[*pair as usize];
+            (&groups[group as usize][..], &values[value as usize][..], *rows)
+        })
     }
-
-    /// The rows of a group by bin.
-    pub(crate) fn bins(&self, key: &[u8]) -> BTreeMap<usize, u64> {
-        self.bins.get(key).cloned().unwrap_or_default()
-    }
-}
-
-fn bin_of(value: &[u8]) -> Result<usize, DataFusionError> {
-    let bytes = <[u8; 8]>::try_from(value);
-    let bin = bytes.ok().and_then(|bytes| usize::try_from(i64::from_be_bytes(bytes)).ok());
-    bin.ok_or_else(|| DataFusionError::Internal("a bin is no number".to_owned()))
 }

@@ -22,7 +22,8 @@ use ledger_adapter::part::Claims;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::sync::mpsc;
 
-use crate::aggregate::{self, ExactAggregates};
+use crate::aggregate;
+use crate::aggregate::exact::ExactAggregates;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::federation::contribution::Contribution;

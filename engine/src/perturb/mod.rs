@@ -22,7 +22,7 @@ use arrow::compute::take;
 use datafusion::error::DataFusionError;
 use ledger_adapter::statement::MechanismRecord;
 
-use crate::aggregate::ExactAggregates;
+use crate::aggregate::exact::ExactAggregates;
 use crate::marginals::Plan;
 use crate::marginals::error::MarginalsError;
 use crate::noise::error::NoiseError;

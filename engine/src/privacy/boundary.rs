@@ -1,7 +1,11 @@
 //! The boundary: an aggregate over persons' rows that is not grouped by the person.
 
+use std::sync::OnceLock;
+
 use arrow::datatypes::DataType;
 use datafusion::common::{Column, ScalarValue};
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan};
 
 use crate::error::{Code, Rejection};
@@ -15,8 +19,7 @@ use crate::privacy::released::ReleasedTable;
 /// One private aggregate.
 #[derive(Debug)]
 pub(crate) struct Boundary {
-    /// Columns: the person, the keys, the contributions as 64-bit integers; one row per person
-    /// and group.
+    /// Columns: the person, the keys, what is added to each column as 64-bit integers; row by row.
     pub(crate) contributions: LogicalPlan,
     pub(crate) keys: Vec<Key>,
     pub(crate) columns: Vec<Contribution>,
@@ -38,6 +41,8 @@ pub(crate) struct Boundary {
     pub(crate) margins: Option<Margins>,
     /// Most sites that one person is at, where each bounds and adds up its own.
     pub(crate) sites_per_person: Option<u64>,
+    /// Its plans, optimized, once they were.
+    pub(crate) optimized: OnceLock<Vec<LogicalPlan>>,
 }
 
 /// One exact sum per cell that is computed: a column under one of the bounds to choose from.
@@ -120,7 +125,8 @@ impl Boundary {
             let shown = nested.contributions.display_indent();
             text.push_str(&format!("\n{} {:?}\n{shown}", nested.most, nested.kind));
         }
-        let columns = self.columns.iter().map(|c| (&c.bound, c.lower, c.upper, c.decimals));
+        let columns = self.columns.iter();
+        let columns = columns.map(|c| (&c.bound, c.lower, c.upper, c.decimals, c.count));
         let columns: Vec<_> = columns.collect();
         let keys: Vec<_> = self.keys.iter().map(|key| &key.domain).collect();
         let (groups, margins, least) = (&self.groups, &self.margins, self.persons_min);
@@ -129,6 +135,29 @@ impl Boundary {
             text.push_str(&format!(" each site on its own, {sites} per person"));
         }
         names.shown(&text)
+    }
+
+    /// The plans of what is read: of contributions, then of the nested columns.
+    pub(crate) fn plans(&self) -> impl Iterator<Item = &LogicalPlan> {
+        let nested = self.nested.iter().map(|nested| &nested.contributions);
+        std::iter::once(&self.contributions).chain(nested)
+    }
+
+    /// The same plans, optimized; that is done once.
+    ///
+    /// # Errors
+    /// The optimizer's.
+    pub(crate) fn optimized(
+        &self,
+        session: &SessionContext,
+    ) -> Result<&[LogicalPlan], DataFusionError> {
+        if self.optimized.get().is_none() {
+            let state = session.state();
+            let plans = self.plans().map(|plan| state.optimize(plan));
+            // Whoever was first has the same.
+            let _ = self.optimized.set(plans.collect::<Result<_, _>>()?);
+        }
+        Ok(self.optimized.get().map(Vec::as_slice).unwrap_or_default())
     }
 
     /// Where the slots of a column begin among all slots.
@@ -210,7 +239,7 @@ impl Analysis<'_> {
         let groups = self.groups(single, cells, !nested.is_empty());
         widen(&mut columns, groups.last().copied().unwrap_or(1));
         let made = Boundary {
-            contributions: shape.totals(&columns)?,
+            contributions: shape.contributions(&columns)?,
             groups,
             keys: keys.into_iter().map(|(key, _)| key).collect(),
             columns,
@@ -221,6 +250,7 @@ impl Analysis<'_> {
             persons_min,
             margins: margins.map(|(margins, _)| margins),
             sites_per_person: self.bounds.sites_per_person.map(u64::from),
+            optimized: OnceLock::new(),
         };
         let index = self.placed(made);
         // Named after the boundary that this would have been, if it were not asked for already.

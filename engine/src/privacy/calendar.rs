@@ -11,7 +11,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::error::{Code, Rejection};
-use crate::scan::table::{DATE_MAX, DATE_MIN};
+use crate::scan::reader::{DATE_MAX, DATE_MIN};
 
 /// Whether casting `from` to the temporal type `to` keeps to the calendar.
 pub(crate) fn castable(from: &Expr, from_kind: &DataType, to: &DataType) -> bool {

@@ -1,17 +1,14 @@
 //! What one person contributes to one private aggregate, and how it is bounded.
 //!
 //! # Privacy
-//! Neighbours differ in all rows of one person. A contributions plan yields one row per person and
-//! group, made from that person's rows alone; an absent person adds nothing. What bounds the rows
-//! of a person is said by [`Bound`], per column, and is enforced by `aggregate`, outside of any
-//! plan.
+//! Neighbours differ in all rows of one person. A contributions plan yields rows that are each
+//! made from one person's rows alone, and say whose; an absent person adds nothing. What bounds
+//! them is said by [`Bound`], per column, and is enforced by `aggregate`, outside of any plan.
 
 use std::sync::Arc;
 
-use datafusion::common::{Column, TableReference};
-use datafusion::functions::core::expr_fn::greatest;
-use datafusion::functions_aggregate::expr_fn::{count, sum};
-use datafusion::logical_expr::{Aggregate, Expr, Filter, LogicalPlan, Projection, lit, when};
+use datafusion::common::Column;
+use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Projection};
 
 use crate::error::Rejection;
 use crate::privacy::boundary::Key;
@@ -70,8 +67,7 @@ impl Contribution {
 pub(crate) struct Nested {
     /// What it is, for people and receipts.
     pub(crate) label: String,
-    /// Columns: the person, the keys, the value, the number of rows; one row per person, group and
-    /// value.
+    /// Columns: the person, the keys, the value; row by row.
     pub(crate) contributions: LogicalPlan,
     /// Most rows, or values, of a person that count in one group; at least 1.
     pub(crate) most: u64,
@@ -135,31 +131,15 @@ pub(crate) struct Shape<'a> {
 }
 
 impl Shape<'_> {
-    /// One row per person and group: the sums of the rows' contributions.
-    pub(crate) fn totals(&self, columns: &[Contribution]) -> Result<LogicalPlan, Rejection> {
+    /// For each row: the person, the keys, and what it adds to each column.
+    pub(crate) fn contributions(&self, columns: &[Contribution]) -> Result<LogicalPlan, Rejection> {
         let rows = columns.iter().enumerate();
         let rows = rows.map(|(i, c)| c.row.clone().alias(format!("v{i}")));
-        let plan = self.rows(self.input.plan.clone(), rows.collect())?;
-        let sums = (0..columns.len()).map(|i| sum(named_column(&format!("v{i}"))));
-        let plan = self.grouped(plan, vec![], sums.collect())?;
-        let kept = 1 + self.keys.len();
-        let output = |i: usize| Expr::Column(Column::from(plan.schema().qualified_field(i)));
-        let scaled = columns.iter().enumerate().map(|(i, column)| match column.count {
-            Some(count) if column.bound == Bound::Clamp => {
-                scaled(output(kept + i), &output(kept + count), columns[count].upper)
-            }
-            _ => Ok(output(kept + i)),
-        });
-        let totals = scaled.enumerate().map(|(i, total)| Ok(total?.alias(format!("t{i}"))));
-        let exprs = (0..kept).map(|i| Ok(output(i))).chain(totals);
-        let exprs = exprs.collect::<Result<Vec<_>, Rejection>>()?;
-        Projection::try_new(exprs, Arc::new(plan.clone()))
-            .map(LogicalPlan::Projection)
-            .map_err(unplanned)
+        self.rows(self.input.plan.clone(), rows.collect())
     }
 
-    /// One row per person, group and value: how many rows have it. Rows without a value, and those
-    /// that `filter` does not hold for, are left out.
+    /// For each row: the person, the keys, and a value. Rows without a value, and those that
+    /// `filter` does not hold for, are left out.
     pub(crate) fn values(
         &self,
         value: Expr,
@@ -172,9 +152,7 @@ impl Shape<'_> {
         };
         let input =
             Filter::try_new(wanted, Arc::new(self.input.plan.clone())).map_err(unplanned)?;
-        let plan = self.rows(LogicalPlan::Filter(input), vec![value.alias("v")])?;
-        let count = count(lit(1i64)).alias("n");
-        self.grouped(plan, vec![named_column("v")], vec![count])
+        self.rows(LogicalPlan::Filter(input), vec![value.alias("v")])
     }
 
     fn rows(&self, input: LogicalPlan, values: Vec<Expr>) -> Result<LogicalPlan, Rejection> {
@@ -184,34 +162,6 @@ impl Shape<'_> {
         exprs.extend(values);
         Projection::try_new(exprs, Arc::new(input)).map(LogicalPlan::Projection).map_err(unplanned)
     }
-
-    fn grouped(
-        &self,
-        rows: LogicalPlan,
-        more: Vec<Expr>,
-        aggregates: Vec<Expr>,
-    ) -> Result<LogicalPlan, Rejection> {
-        let keys = self.keys.iter().map(|(key, _)| named_column(&key.name));
-        let group: Vec<Expr> =
-            std::iter::once(named_column(PERSON)).chain(keys).chain(more).collect();
-        Aggregate::try_new(Arc::new(rows), group, aggregates)
-            .map(LogicalPlan::Aggregate)
-            .map_err(unplanned)
-    }
-}
-
-fn named_column(name: &str) -> Expr {
-    Expr::Column(Column::new(None::<TableReference>, name))
-}
-
-/// `total · rows / count` where `count` is more than `rows`, in integers, towards zero: no step of
-/// it is larger than the total was.
-fn scaled(total: Expr, count: &Expr, rows: i64) -> Result<Expr, Rejection> {
-    // Never divided by zero, in whatever order the parts are computed.
-    let by = greatest(vec![count.clone(), lit(1i64)]);
-    let (whole, rest) = (total.clone() / by.clone(), total.clone() % by.clone());
-    let fewer = whole * lit(rows) + rest * lit(rows) / by;
-    when(count.clone().gt(lit(rows)), fewer).otherwise(total).map_err(unplanned)
 }
 
 /// The person's column in the contributions.

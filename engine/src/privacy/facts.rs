@@ -14,7 +14,7 @@ use ledger_adapter::manifest::{ColumnManifest, KeyValue};
 use crate::privacy::calendar::KEPT;
 use crate::privacy::image::{Days, image};
 use crate::privacy::range::{PRODUCT_DECIMALS, Range, whole};
-use crate::scan::table::{DATE_MAX, DATE_MIN};
+use crate::scan::reader::{DATE_MAX, DATE_MIN};
 
 /// What is known of one column.
 #[derive(Clone, Debug, Default, PartialEq)]

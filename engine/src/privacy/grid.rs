@@ -76,29 +76,43 @@ impl ScalarUDFImpl for ToGrid {
         let array: ArrayRef = if arrays[0].data_type().is_integer() && self.decimals == 0 {
             let values = cast(&arrays[0], &DataType::Int64)?;
             let values = values.as_primitive::<Int64Type>();
-            let grid = values.iter().map(|v| v.map(|v| v.clamp(self.lower, self.upper)));
-            Arc::new(grid.collect::<Int64Array>())
+            Arc::new(values.unary::<_, Int64Type>(|v| v.clamp(self.lower, self.upper)))
         } else {
             let values = cast(&arrays[0], &DataType::Float64)?;
             let values = values.as_primitive::<Float64Type>();
-            let grid = values.iter().map(|v| v.and_then(|v| self.place(v)));
-            Arc::new(grid.collect::<Int64Array>())
+            let steps = 10f64.powi(i32::from(self.decimals));
+            if values.values().iter().any(|v| v.is_nan()) {
+                let grid = values.iter().map(|v| v.and_then(|v| self.place(v, steps)));
+                Arc::new(grid.collect::<Int64Array>())
+            } else {
+                Arc::new(values.unary::<_, Int64Type>(|v| self.step(v * steps)))
+            }
         };
         Ok(ColumnarValue::Array(array))
     }
 }
 
 impl ToGrid {
-    fn place(&self, value: f64) -> Option<i64> {
-        if value.is_nan() {
-            return None;
-        }
-        let scaled = value * 10f64.powi(i32::from(self.decimals));
-        let bounded = scaled.clamp(self.lower as f64, self.upper as f64).round_ties_even();
+    fn place(&self, value: f64, steps: f64) -> Option<i64> {
+        (!value.is_nan()).then(|| self.step(value * steps))
+    }
+
+    /// The integer next to `scaled`, within the bounds; the even one of two.
+    fn step(&self, scaled: f64) -> i64 {
+        let bounded = scaled.clamp(self.lower as f64, self.upper as f64);
+        let rounded = if bounded.abs() < ROUNDED {
+            // What is added leaves no bits for a fraction: the sum rounds, ties to even.
+            (bounded + 3.0 * ROUNDED) - 3.0 * ROUNDED
+        } else {
+            bounded.round_ties_even()
+        };
         #[expect(clippy::cast_possible_truncation, reason = "clamped to integers within ±2^52")]
-        Some(bounded as i64)
+        return rounded as i64;
     }
 }
+
+/// Numbers below it, 2^51, are rounded by an addition.
+const ROUNDED: f64 = 2_251_799_813_685_248.0;
 
 /// How the names of these functions begin.
 pub(crate) const GRID: &str = "graunt_grid";
@@ -113,13 +127,28 @@ mod tests {
         ToGrid { name: GRID.to_owned(), lower, upper, decimals, signature }
     }
 
+    fn place(grid: &ToGrid, value: f64) -> Option<i64> {
+        grid.place(value, 10f64.powi(i32::from(grid.decimals)))
+    }
+
     #[test]
     fn values_are_clamped_before_they_are_rounded() {
         let cents = grid(0.0, 10.0, 2);
-        assert_eq!(cents.place(3.456), Some(346));
-        assert_eq!(cents.place(f64::INFINITY), Some(1000));
-        assert_eq!(cents.place(-1.0), Some(0));
-        assert_eq!(cents.place(f64::NAN), None);
-        assert_eq!(grid(-5.0, 5.0, 0).place(2.5), Some(2));
+        assert_eq!(place(&cents, 3.456), Some(346));
+        assert_eq!(place(&cents, f64::INFINITY), Some(1000));
+        assert_eq!(place(&cents, -1.0), Some(0));
+        assert_eq!(place(&cents, f64::NAN), None);
+        assert_eq!(place(&grid(-5.0, 5.0, 0), 2.5), Some(2));
+    }
+
+    #[test]
+    fn rounding_by_an_addition_is_rounding_to_the_nearest_even() {
+        let wide = grid(-4e15, 4e15, 0);
+        let near = [0.0, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 0.499_999_999_999_999_94, 1e15 + 0.5];
+        let edge = [ROUNDED - 0.5, ROUNDED - 1.5, -ROUNDED + 0.5, ROUNDED, ROUNDED + 0.5];
+        for value in near.into_iter().chain(edge) {
+            let placed = place(&wide, value).map(|placed| placed as f64);
+            assert_eq!(placed, Some(value.round_ties_even()), "{value}");
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! One site's extract, with its signature checked. No record is read here.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ledger_adapter::digest::Digest;
 use ledger_adapter::error::{LedgerError, Untrusted};
@@ -11,6 +12,8 @@ use ledger_adapter::keys::PublicKey;
 use ledger_adapter::leaves::{GROUP_BYTES, Leaves};
 use ledger_adapter::manifest::{FileManifest, Manifest, Rows};
 use ledger_adapter::statement::{Envelope, Statement};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::errors::ParquetError;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::scan::file::VerifiedFile;
@@ -24,6 +27,8 @@ pub struct VerifiedExtract {
     key: PublicKey,
     manifest: Manifest,
     leaves: Vec<Vec<Arc<Leaves>>>,
+    /// Footers that were read; a file of the same digest has the same.
+    footers: Vec<Vec<OnceLock<ArrowReaderMetadata>>>,
 }
 
 impl VerifiedExtract {
@@ -54,7 +59,10 @@ impl VerifiedExtract {
         })?;
         let manifest = statement.predicate;
         let leaves = read_leaves(directory, &manifest)?;
-        Ok(Self { directory: directory.to_owned(), root, envelope, key, manifest, leaves })
+        let none = |files: &Vec<_>| files.iter().map(|_| OnceLock::new()).collect();
+        let footers = leaves.iter().map(none).collect();
+        let directory = directory.to_owned();
+        Ok(Self { directory, root, envelope, key, manifest, leaves, footers })
     }
 
     /// The extract's name on the ledger.
@@ -77,22 +85,62 @@ impl VerifiedExtract {
         self.key
     }
 
-    /// Checks every byte of the files of these tables against their attested digests, so that a
-    /// spoilt extract is found before anything is charged. What is decoded later is checked
-    /// again, as it is read.
+    /// Checks the files of these tables against their attested digests, so that a spoilt extract
+    /// is found before anything is charged: footers and the columns that are read, or every byte.
+    /// What is decoded later is checked again, as it is read.
     ///
     /// # Errors
     /// [`LedgerError::Untrusted`] for the first file in order that is missing or differs.
-    pub(crate) fn check_tables(&self, tables: &[usize]) -> Result<(), LedgerError> {
-        let files: Vec<(usize, usize)> = tables
+    pub(crate) fn check_tables(
+        &self,
+        tables: &BTreeMap<usize, Option<BTreeSet<usize>>>,
+    ) -> Result<(), LedgerError> {
+        let files: Vec<_> = tables
             .iter()
-            .flat_map(|t| (0..self.manifest.tables[*t].files.len()).map(|f| (*t, f)))
+            .flat_map(|(t, read)| {
+                (0..self.manifest.tables[*t].files.len()).map(move |f| (*t, f, read))
+            })
             .collect();
         let faults: Vec<Option<LedgerError>> = files
             .into_par_iter()
-            .map(|(table, file)| self.file(table, file).and_then(|file| file.check()).err())
+            .map(|(table, file, read)| self.check_file((table, file), read.as_ref()).err())
             .collect();
         faults.into_iter().flatten().next().map_or(Ok(()), Err)
+    }
+
+    fn check_file(
+        &self,
+        (table, number): (usize, usize),
+        read: Option<&BTreeSet<usize>>,
+    ) -> Result<(), LedgerError> {
+        let file = self.file(table, number)?;
+        let Some(read) = read else { return file.check() };
+        let footer = self.footer((table, number), &file)?;
+        file.check_columns(footer.metadata(), read)
+    }
+
+    /// The footer of a file, read and checked once.
+    ///
+    /// # Errors
+    /// [`LedgerError::Untrusted`] if it is not as attested, or none.
+    pub(crate) fn footer(
+        &self,
+        (table, number): (usize, usize),
+        file: &VerifiedFile,
+    ) -> Result<ArrowReaderMetadata, LedgerError> {
+        let known = &self.footers[table][number];
+        if let Some(footer) = known.get() {
+            return Ok(footer.clone());
+        }
+        let footer = ArrowReaderMetadata::load(file, ArrowReaderOptions::new());
+        let footer = footer.map_err(|error| match error {
+            ParquetError::External(error) => match error.downcast::<LedgerError>() {
+                Ok(error) => *error,
+                Err(_) => untrusted(&file.place(), Untrusted::Disagrees(NO_FOOTER)),
+            },
+            _ => untrusted(&file.place(), Untrusted::Disagrees(NO_FOOTER)),
+        })?;
+        Ok(known.get_or_init(|| footer).clone())
     }
 
     /// Opens a file for verified reading.
@@ -181,6 +229,9 @@ fn untrusted(path: &Path, fault: Untrusted) -> LedgerError {
 
 /// The signed statement, a DSSE envelope.
 const MANIFEST: &str = "manifest.dsse.json";
+
+/// What is wrong with a file that is as attested, and is no Parquet.
+const NO_FOOTER: &str = "its footer cannot be read";
 
 /// The leaves of all files, in the manifest's order.
 const LEAVES: &str = "leaves.bin";

@@ -16,14 +16,15 @@ use crate::privacy::price::PricedPlan;
 use crate::scan::public::Tables;
 use crate::scan::table::BucketTable;
 
-/// The verified files of the tables that a charged query reads, bucket by bucket.
+/// The verified files of the tables that a charged query reads.
 pub(crate) struct VerifiedScan {
-    buckets: Vec<Tables>,
+    buckets: usize,
+    tables: Tables,
 }
 
 impl fmt::Debug for VerifiedScan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VerifiedScan").field("buckets", &self.buckets.len()).finish()
+        f.debug_struct("VerifiedScan").field("buckets", &self.buckets).finish_non_exhaustive()
     }
 }
 
@@ -39,28 +40,24 @@ impl VerifiedScan {
         settled: &Tables,
         _: &Charged,
     ) -> Result<Self, Error> {
-        let count = usize::try_from(catalog.buckets())
+        let buckets = usize::try_from(catalog.buckets())
             .map_err(|_| Error::Internal("the number of buckets does not fit"))?;
-        let mut buckets = Vec::with_capacity(count);
-        for bucket in 0..count {
-            let mut opened = tables(catalog, priced, bucket, true)?;
-            opened.extend(settled.iter().map(|(name, table)| (name.clone(), Arc::clone(table))));
-            buckets.push(opened);
-        }
-        Ok(Self { buckets })
+        let mut tables = tables(catalog, priced, Some(buckets))?;
+        tables.extend(settled.iter().map(|(name, table)| (name.clone(), Arc::clone(table))));
+        Ok(Self { buckets, tables })
     }
 
     /// Number of buckets.
-    pub(crate) fn buckets(&self) -> usize {
-        self.buckets.len()
+    pub(crate) const fn buckets(&self) -> usize {
+        self.buckets
     }
 
-    /// `plan` over the records of one bucket.
+    /// `plan` over the records; which bucket is for the task to say.
     ///
     /// # Errors
     /// A planning error, which is ours.
-    pub(crate) fn over_bucket(&self, plan: &LogicalPlan, bucket: usize) -> PlanResult<LogicalPlan> {
-        over(plan, &self.buckets[bucket])
+    pub(crate) fn over(&self, plan: &LogicalPlan) -> PlanResult<LogicalPlan> {
+        over(plan, &self.tables)
     }
 }
 
@@ -69,19 +66,16 @@ impl VerifiedScan {
 /// # Errors
 /// [`Error::Untrusted`] if a file is missing or has another length than attested.
 pub(crate) fn public_tables(catalog: &Catalog, priced: &PricedPlan) -> Result<Tables, Error> {
-    tables(catalog, priced, 0, false)
+    tables(catalog, priced, None)
 }
 
-fn tables(
-    catalog: &Catalog,
-    priced: &PricedPlan,
-    bucket: usize,
-    private: bool,
-) -> Result<Tables, Error> {
+/// The public tables of a query; with a number of buckets the private ones too.
+fn tables(catalog: &Catalog, priced: &PricedPlan, private: Option<usize>) -> Result<Tables, Error> {
     let mut opened = Tables::new();
     for spec in priced.plan.tables.iter().filter_map(|name| catalog.table(name)) {
-        if private || spec.rows == Rows::Public {
-            opened.insert(spec.name.clone(), Arc::new(BucketTable::open(catalog, spec, bucket)?));
+        if private.is_some() || spec.rows == Rows::Public {
+            let table = BucketTable::open(catalog, spec, private.unwrap_or(1))?;
+            opened.insert(spec.name.clone(), Arc::new(table));
         }
     }
     Ok(opened)

@@ -14,6 +14,7 @@ use crate::error::{Code, Error, Rejection};
 use crate::privacy::price::PricedPlan;
 use crate::privacy::settled::PublicPart;
 use crate::scan::gate::{over, public_tables};
+use crate::scan::read::unplanned;
 
 /// Tables by name, to be put in the place of declared ones.
 pub(crate) type Tables = BTreeMap<String, Arc<dyn TableProvider>>;
@@ -57,21 +58,15 @@ async fn rehearse(
     settled: &Tables,
     session: &SessionContext,
 ) -> Result<(), Error> {
-    let unplanned = |error: DataFusionError| {
-        let reason = format!("the query cannot be planned: {}", error.strip_backtrace());
-        Error::from(Rejection::new(Code::Operator, reason))
-    };
     let mut tables = settled.clone();
     for spec in priced.plan.tables.iter().filter_map(|name| catalog.table(name)) {
         let empty = MemTable::try_new(Arc::clone(&spec.schema), vec![vec![]]).map_err(unplanned)?;
         tables.insert(spec.name.clone(), Arc::new(empty));
     }
     for boundary in &priced.plan.boundaries {
-        let nested = boundary.nested.iter().map(|nested| &nested.contributions);
-        for plan in std::iter::once(&boundary.contributions).chain(nested) {
+        for plan in boundary.optimized(session).map_err(unplanned)? {
             let state = session.state();
-            let plan = state.optimize(plan).and_then(|plan| over(&plan, &tables));
-            let plan = plan.map_err(unplanned)?;
+            let plan = over(plan, &tables).map_err(unplanned)?;
             let planned = tokio::spawn(async move {
                 state.query_planner().create_physical_plan(&plan, &state).await.map(|_| ())
             });

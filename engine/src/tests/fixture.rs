@@ -25,6 +25,8 @@ use ledger_adapter::manifest::{
 use ledger_adapter::memory::MemoryLedger;
 use ledger_adapter::statement::{Envelope, extract_statement};
 use parquet::arrow::ArrowWriter;
+use parquet::file::metadata::SortingColumn;
+use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
 use crate::aggregate;
@@ -196,7 +198,8 @@ fn write(
     for (i, part) in parts.iter().enumerate() {
         let path = format!("{}/bucket-{i:03}.parquet", table.name);
         let mut bytes = Vec::new();
-        let mut writer = ArrowWriter::try_new(&mut bytes, part.schema(), None).unwrap();
+        let properties = table.rows_max.and_then(|_| in_order(part));
+        let mut writer = ArrowWriter::try_new(&mut bytes, part.schema(), properties).unwrap();
         writer.write(part).unwrap();
         writer.close().unwrap();
         fs::write(site.join(&path), &bytes).unwrap();
@@ -211,6 +214,14 @@ fn write(
         }
     };
     TableManifest { name: table.name.to_owned(), rows, columns: table.columns.clone(), files }
+}
+
+/// What a file says of rows that are in order of person; nothing of others.
+fn in_order(part: &RecordBatch) -> Option<WriterProperties> {
+    let persons = part.column(0).as_primitive::<Int64Type>().values();
+    let by_person = SortingColumn { column_idx: 0, descending: false, nulls_first: false };
+    let properties = WriterProperties::builder().set_sorting_columns(Some(vec![by_person]));
+    persons.is_sorted().then(|| properties.build())
 }
 
 fn manifest(site: &str, account: Digest, buckets: usize, tables: Vec<TableManifest>) -> Manifest {

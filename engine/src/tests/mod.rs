@@ -17,5 +17,5 @@ mod quantile_tree;
 mod reconstruct;
 mod refused;
 mod replay;
-mod sensitivity;
+pub(crate) mod sensitivity;
 mod steady;

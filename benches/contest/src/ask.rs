@@ -1,0 +1,132 @@
+//! Asks one question again and again, in a process of its own.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
+use engine::catalog::Catalog;
+use engine::engine::{Engine, Query, Settings};
+use engine::privacy::relation::ContributionBounds;
+use engine::scan::extract::VerifiedExtract;
+use engine::sql::dialect::Dialect;
+use ledger_adapter::charge::{Attestation, Finality, Opening};
+use ledger_adapter::cost::{Cost, Delta, Rho};
+use ledger_adapter::keys::Signer;
+use ledger_adapter::ledger::Ledger;
+use ledger_adapter::memory::MemoryLedger;
+use ledger_adapter::statement::Envelope;
+
+use crate::Outcome;
+use crate::make::{account, site};
+use crate::queries::{Question, find};
+
+/// Asks `system` a question `runs` times.
+pub(crate) fn run(
+    system: &str,
+    (data, name): (&str, &str),
+    directory: &Path,
+    runs: usize,
+) -> Outcome {
+    let question = find(data, name)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_stack_size(8 << 20)
+        .enable_all()
+        .build()?;
+    let extract = directory.join("extract");
+    let (seconds, rows) = match system {
+        "graunt" => graunt(&runtime, question, &extract, runs)?,
+        "datafusion" => runtime.block_on(plain(question, &extract, runs))?,
+        other => return Err(format!("{other} is not measured here").into()),
+    };
+    let peak = peak_mib()?;
+    println!("{{\"seconds\": {seconds:?}, \"peak_mib\": {peak}, \"rows\": {rows}}}");
+    Ok(())
+}
+
+/// A warm engine: what a server has. Each answer is charged, noised and has its receipt.
+fn graunt(
+    runtime: &tokio::runtime::Runtime,
+    question: &Question,
+    extract: &Path,
+    runs: usize,
+) -> Result<(Vec<f64>, usize), Box<dyn std::error::Error>> {
+    let ledger = Arc::new(MemoryLedger::new()?);
+    let cap = Cost {
+        rho: Rho::from_nano(u64::MAX / 2),
+        delta: Delta::from_atto(1_000_000_000_000_000_000),
+    };
+    ledger.open_account(&Opening { account: account(), cap })?;
+    let text = fs::read(extract.join("manifest.dsse.json"))?;
+    let root = serde_json::from_slice::<Envelope>(&text)?.payload_digest()?;
+    let key = site().public();
+    let attestation =
+        Attestation { root, account: account(), key: key.keyid(), expires_day: 30_000 };
+    ledger.attest(&attestation)?;
+    let extract = VerifiedExtract::open(extract, root, &[key])?;
+    let settings = Settings {
+        day: 20_000,
+        finality: Finality::Local,
+        threads: THREADS,
+        confidence: 0.95,
+        dialect: Dialect::default(),
+    };
+    let log = Box::new(|incident, why: &str| eprintln!("incident {incident}: {why}"));
+    let signer = Signer::from_seed(&[9; 32]);
+    let engine = Engine::new(Catalog::new(vec![extract])?, ledger, signer, settings, log)?;
+    let bounds = match question.bounds {
+        Some((rows, groups)) => ContributionBounds {
+            rows_per_person: Some(rows),
+            groups_per_person: Some(groups),
+            ..ContributionBounds::default()
+        },
+        None => ContributionBounds::default(),
+    };
+    let query = Query { text: question.sql.to_owned(), epsilon: 1.0, delta: 1e-6, bounds };
+    let (mut seconds, mut rows) = (Vec::new(), 0);
+    for _ in 0..runs {
+        let start = Instant::now();
+        rows = runtime.block_on(engine.answer(&query))?.len();
+        seconds.push(start.elapsed().as_secs_f64());
+    }
+    Ok((seconds, rows))
+}
+
+/// The same text without privacy, over the same files.
+async fn plain(
+    question: &Question,
+    extract: &Path,
+    runs: usize,
+) -> Result<(Vec<f64>, usize), Box<dyn std::error::Error>> {
+    let context =
+        SessionContext::new_with_config(SessionConfig::new().with_target_partitions(THREADS));
+    for entry in fs::read_dir(extract)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            let name = entry.file_name();
+            let (name, path) = (name.to_string_lossy(), entry.path());
+            let options = ParquetReadOptions::default();
+            context.register_parquet(&*name, &*path.to_string_lossy(), options).await?;
+        }
+    }
+    let (mut seconds, mut rows) = (Vec::new(), 0);
+    for _ in 0..runs {
+        let start = Instant::now();
+        let batches = context.sql(question.sql).await?.collect().await?;
+        seconds.push(start.elapsed().as_secs_f64());
+        rows = batches.iter().map(arrow::array::RecordBatch::num_rows).sum();
+    }
+    Ok((seconds, rows))
+}
+
+/// The most memory that this process has had.
+fn peak_mib() -> Result<u64, Box<dyn std::error::Error>> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
+    Ok(line.split_whitespace().nth(1).unwrap_or("0").parse::<u64>()? / 1_024)
+}
+
+/// Threads of either.
+const THREADS: usize = 2;
