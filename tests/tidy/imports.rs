@@ -72,7 +72,9 @@ fn crate_faults(path: &str, dirs: &[&str], manifest: &Table) -> Vec<String> {
         }
         let Some(home) = home_of(&dependency.replace('-', "_")) else { continue };
         let may_live = |dir: &&str| {
-            let meets = |prefix: &&str| prefix.starts_with(dir) || dir.starts_with(prefix);
+            let meets = |prefix: &&str| {
+                dir.starts_with(prefix) || (prefix.starts_with(dir) && !is_package(prefix))
+            };
             let is_within = |prefix: &&str| dir.starts_with(prefix);
             home.under.iter().any(meets) && !home.except.iter().any(is_within)
         };
@@ -81,6 +83,12 @@ fn crate_faults(path: &str, dirs: &[&str], manifest: &Table) -> Vec<String> {
         }
     }
     faults
+}
+
+/// Whether a directory is that of a package of its own, wherever it lies.
+fn is_package(dir: &str) -> bool {
+    let last = dir.trim_end_matches('/').rsplit('/').next();
+    IMPORTS.iter().any(|(name, _)| last == Some(*name))
 }
 
 fn is_of_workspace(value: Option<&Value>) -> bool {

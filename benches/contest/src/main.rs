@@ -1,4 +1,4 @@
-//! Graunt beside plain DataFusion on the same records, one process a measurement, for `contest.py`: build it with `cargo build --release -p contest`.
+//! Graunt beside plain DataFusion on the same records, one process a measurement, for `contest.py`.
 //!
 //! ```text
 //! contest make q0|join|keys|tpch|peers ROWS DIR     records, as an attested extract

@@ -254,9 +254,8 @@ impl Analysis<'_> {
         };
         let index = self.placed(made);
         // Named after the boundary that this would have been, if it were not asked for already.
-        let outputs = outputs.into_iter().map(|expr| ReleasedTable::moved(expr, boundary, index));
-        let outputs: Vec<Expr> = outputs.collect();
-        self.released(index, aggregate, &outputs)
+        let moved = |expr| ReleasedTable::moved(expr, boundary, index);
+        self.released(index, aggregate, &outputs.into_iter().map(moved).collect::<Vec<_>>())
     }
 
     /// The keys of the groups, and whether one person has one value of each only.

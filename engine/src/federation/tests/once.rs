@@ -95,14 +95,19 @@ fn at_every_overlap_the_count_is_that_of_the_union() {
     for (most, is_at) in cases {
         let trio = Trio::under(allowing(most), &sites_of(&persons(), is_at));
         let sql = "SELECT COUNT(DISTINCT person_id) AS n FROM person";
-        let (answer, _) = trio.ask(sql, 10_000.0).unwrap();
-        let bound = answer.interval(0, 0).unwrap();
-        // At up to three sites the interval also holds what two moments leave open.
-        let (lower, upper) = (bound.lower - APART, bound.upper + APART);
-        assert!((lower..=upper).contains(&40.0), "{bound:?}");
-        assert!(upper - lower < 24.0, "{bound:?}");
-        let count: f64 = answer.text(0, 0).parse().unwrap();
-        assert!((count - 40.0).abs() <= APART + 3.0, "{count}");
+        // Where two persons meet in a register, the sketch says nothing and the interval is that of
+        // the sum alone: three times in a row once in two hundred thousand runs.
+        let narrow = (0..3).any(|_| {
+            let (answer, _) = trio.ask(sql, 10_000.0).unwrap();
+            let bound = answer.interval(0, 0).unwrap();
+            // At up to three sites the interval also holds what two moments leave open.
+            let (lower, upper) = (bound.lower - APART, bound.upper + APART);
+            assert!((lower..=upper).contains(&40.0), "{bound:?}");
+            let count: f64 = answer.text(0, 0).parse().unwrap();
+            assert!((count - 40.0).abs() <= APART + 3.0, "{count}");
+            upper - lower < 24.0
+        });
+        assert!(narrow, "{most}");
     }
 }
 
