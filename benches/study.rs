@@ -102,6 +102,7 @@ fn ask(
         day: DAY,
         finality: Finality::Local,
         threads,
+        memory: None,
         confidence: 0.95,
         dialect: Dialect::default(),
     };

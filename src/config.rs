@@ -5,10 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ledger_adapter::charge::Finality;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use crate::chain::{EvmTerms, Kind};
-use crate::numbers::{check_confidence, check_delta, check_epsilon};
+use crate::numbers::{bytes, check_confidence, check_delta, check_epsilon};
 use crate::session::Dialect;
 use crate::show::Format;
 
@@ -26,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) origin: Option<String>,
     /// What is asked of the ledger.
     pub(crate) ledger: LedgerTerms,
+    /// How buckets are computed.
+    pub(crate) engine: EngineTerms,
     /// Defaults of `graunt sql`.
     pub(crate) sql: SqlDefaults,
     /// Defaults of `graunt extract`.
@@ -49,6 +52,24 @@ pub(crate) struct LedgerTerms {
     pub(crate) log: Vec<String>,
     /// Where the files of the log that is followed are: a directory, or an address.
     pub(crate) from: Option<String>,
+}
+
+/// How buckets are computed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct EngineTerms {
+    /// The scheduler of the cluster that computes: host and port.
+    pub(crate) cluster: Option<String>,
+    /// Directory of the certificate for it.
+    pub(crate) tls: Option<PathBuf>,
+    /// Most memory of rows that are put aside, such as "2GiB".
+    #[serde(deserialize_with = "size")]
+    pub(crate) memory: Option<usize>,
+}
+
+fn size<'de, D: Deserializer<'de>>(text: D) -> Result<Option<usize>, D::Error> {
+    let text = String::deserialize(text)?;
+    bytes(&text).map(Some).map_err(D::Error::custom)
 }
 
 /// Defaults of `graunt sql`.
@@ -160,14 +181,15 @@ impl Config {
         let below = |given: Option<PathBuf>| given.map(|given| here.join(given));
         // Without a home of its own, the file's directory has it.
         let home = Some(below(document.home).unwrap_or_else(|| here.join(HOME)));
-        let Document { witness, origin, mut ledger, sql, mut extract, .. } = document;
+        let Document { witness, origin, mut ledger, mut engine, sql, mut extract, .. } = document;
+        engine.tls = below(engine.tls);
         ledger.witnesses = below(ledger.witnesses);
         // A policy that is a file is found beside the configuration.
         extract.policy = extract.policy.map(|policy| {
             let beside = here.join(&policy);
             if beside.is_file() { beside.display().to_string() } else { policy }
         });
-        Ok(Self { home, witness: below(witness), origin, ledger, sql, extract })
+        Ok(Self { home, witness: below(witness), origin, ledger, engine, sql, extract })
     }
 }
 
@@ -178,6 +200,7 @@ struct Document {
     witness: Option<PathBuf>,
     origin: Option<String>,
     ledger: LedgerTerms,
+    engine: EngineTerms,
     sql: SqlDefaults,
     extract: ExtractDefaults,
 }
@@ -208,6 +231,7 @@ mod tests {
              groups_per_person = 2\nformat = \"csv\"\nconfidence = 0.9\n\
              min_persons = 11\ndialect = \"ohdsi\"\n\
              [ledger]\nfinality = \"confirmed\"\nwitnesses = \"w.policy\"\n\
+             [engine]\ncluster = \"host:50050\"\ntls = \"member\"\nmemory = \"2GiB\"\n\
              [extract]\npolicy = \"date-shift\"\n",
         )
         .unwrap();
@@ -218,6 +242,10 @@ mod tests {
         assert_eq!(config.ledger.finality, Some(Finality::Confirmed));
         assert_eq!(config.ledger.witnesses, Some(PathBuf::from("/etc/study/w.policy")));
         assert_eq!(config.extract.policy.as_deref(), Some("date-shift"));
+        assert_eq!(config.engine.cluster.as_deref(), Some("host:50050"));
+        assert_eq!(config.engine.tls, Some(PathBuf::from("/etc/study/member")));
+        assert_eq!(config.engine.memory, Some(2 << 30));
+        assert!(read("[engine]\nmemory = \"2 apples\"").is_err());
     }
 
     #[test]

@@ -27,7 +27,7 @@ Exit codes:
   3  the query is rejected; nothing was charged
   4  the budget is exhausted; nothing was charged
   5  not trusted: changed bytes, a wrong signature, revoked or expired
-  6  ledger or store failure: disk full, unreadable
+  6  ledger, store or cluster failure: disk full, unreadable, unreachable
   7  failed after the charge; the charge stands";
 
 /// Why a command did not do what was asked.
@@ -293,6 +293,7 @@ const fn engine_class(error: &EngineError) -> (u8, &'static str) {
         EngineError::Untrusted(_) => UNTRUSTED,
         EngineError::Ledger(error) => ledger_class(error),
         EngineError::Failed(_) => (7, "failed"),
+        EngineError::Cluster(_) => (6, "cluster"),
         _ => INTERNAL,
     }
 }
@@ -325,6 +326,9 @@ fn engine_hint(error: &EngineError) -> &'static str {
         }
         EngineError::Untrusted(error) | EngineError::Ledger(error) => ledger_hint(error),
         EngineError::Failed(_) => "give the incident's number to the operator, whose log says more",
+        EngineError::Cluster(_) => {
+            "start it with graunt cluster scheduler and executor; nothing was charged"
+        }
         EngineError::Internal(_) => "this is a mistake of graunt itself; please report it",
         _ => "",
     }

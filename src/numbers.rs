@@ -47,6 +47,24 @@ pub(crate) fn rho(text: &str) -> Result<f64, String> {
     if (1e-9..=1e9).contains(&value) { Ok(value) } else { Err(rule.to_owned()) }
 }
 
+/// Reads a size of memory: a whole number of bytes, or of KiB, MiB or GiB, at least 1 MiB.
+///
+/// # Errors
+/// What is allowed, for people.
+pub(crate) fn bytes(text: &str) -> Result<usize, String> {
+    let rule = || "a size is like 512MiB or 2GiB, 1MiB at least".to_owned();
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(rule()),
+    };
+    let count: usize = digits.parse().map_err(|_| rule())?;
+    count.checked_mul(unit).filter(|bytes| *bytes >= 1 << 20).ok_or_else(rule)
+}
+
 /// Reads a confidence.
 ///
 /// # Errors

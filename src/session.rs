@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use engine::answer::Answer;
 use engine::catalog::Catalog;
+use engine::cluster::Cluster;
 use engine::engine::{Engine, Query, Quote, Settings};
 use engine::error::Error;
 use engine::federation::Federated;
@@ -65,6 +66,10 @@ pub(crate) struct Terms {
     pub(crate) is_quiet: bool,
     /// The federation that is asked, if the sites do not show their records.
     pub(crate) federation: Option<Federation>,
+    /// Most memory of rows that are put aside, in bytes.
+    pub(crate) memory: Option<usize>,
+    /// The cluster that computes, if this machine does not.
+    pub(crate) cluster: Option<Cluster>,
 }
 
 /// How a federation is reached.
@@ -149,6 +154,7 @@ impl Session {
             day: today()?,
             finality: home.finality(),
             threads,
+            memory: terms.memory,
             confidence: terms.confidence,
             dialect: match terms.dialect {
                 Dialect::Datafusion => dialect::Dialect::DataFusion,
@@ -172,6 +178,10 @@ impl Session {
         let engine = Engine::new(catalog, shared, signer, settings, home.incident_log())
             .map_err(Failure::Engine)?
             .with_releases(home.releases());
+        let engine = match &terms.cluster {
+            Some(cluster) => engine.with_cluster(cluster.clone()),
+            None => engine,
+        };
         let runtime = Builder::new_multi_thread()
             .enable_all()
             .build()

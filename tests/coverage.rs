@@ -60,6 +60,7 @@ fn engine(from: &Path, directory: &TempDir) -> Engine {
         day: 20_000,
         finality: Finality::Local,
         threads: 2,
+        memory: None,
         confidence: 0.95,
         dialect: Dialect::default(),
     };

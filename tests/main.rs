@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod chain;
+mod cluster;
 mod coverage;
 mod crash;
 mod federated;

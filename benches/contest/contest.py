@@ -1,18 +1,14 @@
-"""Runs the same questions on Graunt, plain DataFusion, DuckDB, polars and the DP peers, in one go.
+"""Asks Graunt, plain DataFusion, DuckDB, polars and the DP peers the same, and prints one table.
 
-Each measurement is a process of its own that repeats its query; the first run is warm-up and does
-not count. Everything is held to the same cores. One Markdown table a group; rows that lose stay in
-it, and what does not run says why. Peers' code is in `contest_peers.py`, Graunt's and DataFusion's
-in the bench program `contest`.
+    python3 benches/contest/contest.py --install        once, by pip: the peers
+    python3 benches/contest/contest.py --out contest.md
 
-    cargo bench --no-run --bench contest
-    python3 benches/contest.py --install
-    python3 benches/contest.py --out contest.md
-
-Only --install needs a network. It does not measure Graunt's ledger, receipts or federation."""
+Every row is a process of its own, which asks its query again and again; the first run warms up and
+does not count. Rows in which Graunt loses are there like all others; what did not run is below the
+table, with the reason. Graunt and DataFusion are run by the program `contest` beside this file, and
+peers by `contest_peers.py`. It compares no accuracy, and no ledger, receipts or federation."""
 
 import argparse
-import glob
 import json
 import os
 import platform
@@ -23,21 +19,47 @@ import subprocess
 import sys
 import time
 import tomllib
+from typing import NamedTuple
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(HERE)
+ROOT = os.path.dirname(os.path.dirname(HERE))
 CACHE = os.path.expanduser("~/.cache/graunt-contest")
+PROGRAM = "target/release/contest"
+BUILD = ["cargo", "build", "--release", "--workspace", "--bin", "contest"]
 SECONDS_MAX = 1800
-QUERIES = {
-    "q0": ["q0"],
-    "join": ["join"],
-    "keys": ["keys"],
-    "tpch": ["q01", "q05", "q06", "q14", "q19"],
-    "peers": ["q0"],
+# As many as the program takes; everybody is held to as many cores.
+THREADS = 2
+# More rows than these make the slow ones of the DP peers take many minutes.
+PEER_ROWS_MAX = 1_000_000
+# TPC-H's scale is the rows through this: 10,000,000 are scale 1, of 6,000,000 lines.
+ROWS_PER_SCALE = 10_000_000
+
+
+class Workload(NamedTuple):
+    """What is asked of which data, by the program's names."""
+
+    data: str
+    query: str
+    # Graunt's rows, with the query of each.
+    graunt: dict
+    # Groups of a person that DuckDB keeps where it bounds by hand; with none it does not.
+    groups: int | None
+
+
+CHOSEN = "Graunt, bounds chosen privately"
+WORKLOADS = {
+    "q0": Workload("q0", "q0", {"Graunt": "q0", CHOSEN: "q0auto"}, 3),
+    "q0person": Workload("q0", "q0person", {}, None),
+    "join": Workload("join", "join", {"Graunt": "join"}, 20),
+    "keys": Workload("keys", "keys", {"Graunt": "keys"}, 20),
+    **{
+        f"tpch {query}": Workload("tpch", query, {CHOSEN: query}, 3)
+        for query in ["q01", "q05", "q06", "q14", "q19", "r2t03", "r2t12", "r2t18"]
+    },
+    "peers": Workload("peers", "q0", {"Graunt": "q0given", CHOSEN: "q0"}, 2),
 }
-GROUPS_MAX = 3
-PEERS_ROWS, PEERS_GROUPS_MAX = 1_000_000, 2
-PEERS_SQL = "SELECT region, sex, COUNT(*) AS n, SUM(cost) AS cost FROM visit GROUP BY region, sex"
+# Of these the program makes the same tables.
+SAME = {"join": "q0", "keys": "q0"}
 
 # What each virtual environment is given; diffprivlib 0.6.6 does not import beside scikit-learn 1.7.
 VENVS = {
@@ -51,64 +73,70 @@ VENVS = {
 }
 DP_PEERS = {
     "qrlew": "Qrlew, rewritten to DuckDB",
-    "pydp": "PyDP, bounding in pandas, public keys",
     "diffprivlib": "diffprivlib, bounding in pandas, public keys",
-    "smartnoise": "SmartNoise SQL on pandas",
+    "pydp": "PyDP, bounding in pandas, public keys",
     "opendp": "OpenDP Polars",
+    "smartnoise": "SmartNoise SQL on pandas",
     "pipelinedp": "PipelineDP, local",
 }
-NOT_RUN = {
-    "DPSQL+": "is in no package index",
-    "Tumult Analytics; PipelineDP on Spark": "want Java and Spark, and minutes a run",
-    "GoogleSQL": "has no package; builds with bazel",
-    "CWI `privacy` for DuckDB": "has no package for Python; an extension of DuckDB",
-}
+NOT_RUN = [
+    "q0person: Graunt and bounding by hand: the greatest number of a person is of one person; it "
+    "shows what the person's column costs engines that do not need it",
+    "all but peers: the DP peers: the bounds and types that each wants are written for the table "
+    "of peers only, and of them only Qrlew and SmartNoise read SQL",
+    "DPSQL+: in no package index",
+    "Tumult Analytics, PipelineDP on Spark: want Java and Spark, and minutes a run",
+    "GoogleSQL, CWI's `privacy` for DuckDB: no package for Python",
+]
 
 
 # Running. ----------------------------------------------------------------------------------------
 
 
-def environment(threads):
-    names = ["POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"]
-    return {**os.environ, **{name: str(threads) for name in names}}
+class NotRun(Exception):
+    """Why a program gave no answer, in a few words."""
 
 
-def run(words, options):
-    """The last JSON line of a program, or {"failed": reason}."""
+def output(words, **more):
+    """What a program printed."""
     try:
         done = subprocess.run(
-            words,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=SECONDS_MAX,
-            env=environment(options.threads),
-            cwd=options.data,
+            words, capture_output=True, text=True, errors="replace", timeout=SECONDS_MAX, **more
         )
     except subprocess.TimeoutExpired:
-        return {"failed": f"no answer in {SECONDS_MAX} s"}
+        raise NotRun(f"no answer in {SECONDS_MAX} s") from None
     except OSError as error:
-        return {"failed": error.strerror}
+        raise NotRun(error.strerror) from error
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
-        return {"failed": tidy(next((line for line in reversed(said) if "rror" in line), said[-1]))}
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+        raise NotRun(tidy(next((line for line in reversed(said) if "rror" in line), said[-1])))
+    return done.stdout
+
+
+def run(words):
+    """The last JSON line of a program, or {"failed": reason}."""
+    names = ["POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"]
+    try:
+        said = output(words, env={**os.environ, **{name: str(THREADS) for name in names}})
+    except NotRun as reason:
+        return {"failed": str(reason)}
+    lines = [line for line in said.splitlines() if line.startswith("{")]
     return json.loads(lines[-1]) if lines else {}
 
 
 def tidy(text):
-    """A reason fit for a table: without paths, addresses and bars, and not long."""
+    """A reason fit to be shown: without paths and addresses, and not long."""
     text = re.sub(r"\w+://\S+", "…", text)
     text = re.sub(r"(?:/[\w.@+-]+){2,}", "…", text)
-    return " ".join(text.replace("|", "/").split())[:160]
+    return " ".join(text.split())[:160]
 
 
-def ask_program(options, engine, data, query):
-    words = [options.program, "ask", engine, data, query, place(options, data), str(options.runs)]
-    return run(words, options)
+def ask_program(options, engine, workload, query):
+    words = [options.program, "ask", engine, workload.data, query]
+    return run([*words, folder(options, workload.data), str(options.runs + 1)])
 
 
-def ask_peer(options, venv, peer, data, query, **more):
+def ask_peer(options, venv, peer, workload, sql, **more):
     python = f"{CACHE}/{venv}/bin/python"
     if not os.path.exists(python):
         try:
@@ -116,40 +144,27 @@ def ask_peer(options, venv, peer, data, query, **more):
                 return {"failed": f"does not install: {reason.read()}"}
         except OSError:
             return {"failed": "not installed: see --install"}
-    job = {"dir": place(options, data), "runs": options.runs, "threads": options.threads, **more}
-    if query:
-        said = sql_of(options, data, query)
-        if "failed" in said:
-            return said
-        job["sql"] = said["sql"]
-    return run([python, f"{HERE}/contest_peers.py", peer, json.dumps(job)], options)
+    job = {"dir": folder(options, workload.data), "runs": options.runs + 1, "threads": THREADS}
+    job |= {"sql": sql, "upload": workload.data == "peers", "rows": options.peer_rows, **more}
+    return run([python, f"{HERE}/contest_peers.py", peer, json.dumps(job)])
 
 
-def sql_of(options, data, query):
-    if data == "peers":
-        return {"sql": PEERS_SQL}
-    words = [options.program, "sql", data, query]
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=60)
-    except OSError as error:
-        return {"failed": f"no text of the query: {error.strerror}"}
-    if done.returncode:
-        return {"failed": f"no text of the query: {tidy(done.stderr)}"}
-    return {"sql": done.stdout.strip()}
+# Records. ----------------------------------------------------------------------------------------
 
 
-# Data. -------------------------------------------------------------------------------------------
+def folder(options, data):
+    return f"{options.data}/{SAME.get(data, data)}-{size(options, data)}"
 
 
-def place(options, data):
-    size = {"tpch": f"{options.scale:g}", "peers": PEERS_ROWS}.get(data, options.rows)
-    return f"{options.data}/{data}-{size}"
+def size(options, data):
+    by_data = {"tpch": f"{options.rows / ROWS_PER_SCALE:g}", "peers": str(options.peer_rows)}
+    return by_data.get(data, str(options.rows))
 
 
-def make(options, data):
-    """Makes a group's data, unless this very program made it before."""
-    folder = place(options, data)
-    mark = f"{folder}/made.json"
+def make(options, workload):
+    """Makes a workload's records, unless this very program made them before."""
+    place = folder(options, workload.data)
+    mark = f"{place}/made.json"
     program = os.stat(options.program)
     made_by = [program.st_size, program.st_mtime_ns]
     if os.path.exists(mark):
@@ -157,263 +172,179 @@ def make(options, data):
             before = json.load(file)
         if before["made_by"] == made_by:
             return before["report"]
-    os.makedirs(folder, exist_ok=True)
-    size = f"{options.scale:g}" if data == "tpch" else options.rows
-    if data == "peers":
-        upload = ask_peer(options, "plain", "make upload", data, None, rows=PEERS_ROWS)
+    say(f"makes {workload.data}, {size(options, workload.data)}")
+    os.makedirs(place, exist_ok=True)
+    if workload.data == "peers":
+        upload = ask_peer(options, "plain", "make upload", workload, None)
         if "failed" in upload:
             return upload
-        size = 0
-    report = run([options.program, "make", data, str(size), folder], options)
+    report = run([options.program, "make", workload.data, size(options, workload.data), place])
     if "failed" not in report:
         with open(mark, "w", encoding="utf-8") as file:
             json.dump({"made_by": made_by, "report": report}, file)
     return report
 
 
-# Groups: rows of (query, system, report). --------------------------------------------------------
+# Rows: (workload, system, report). ---------------------------------------------------------------
 
 
-def engines(options, data):
-    for query in QUERIES[data]:
-        say(f"{data} {query}")
-        yield query, "Graunt", ask_program(options, "graunt", data, query)
-        yield query, "DataFusion, no privacy", ask_program(options, "datafusion", data, query)
-        if query == "q0":
-            report = ask_program(options, "datafusion", data, "q0person")
-            yield query, "DataFusion, no privacy, reading the person's column too", report
-        hand = {"groups": GROUPS_MAX}
-        for peer, system, more in [
-            ("duckdb", "DuckDB, no privacy", {}),
-            ("duckdb bounded", "DuckDB, bounding by hand, no noise", hand),
-            ("polars", "polars streaming, no privacy", {}),
-        ]:
-            yield query, system, ask_peer(options, "plain", peer, data, query, **more)
-        if data == "q0":
-            report = ask_peer(
-                options, "plain", "duckdb bounded", data, query, upload=True, **hand
-            )
-            yield query, "DuckDB, bounding by hand, no noise, rows in no order", report
-
-
-def peers(options, made):
-    say("peers q0")
-    graunt = ask_program(options, "graunt", "peers", "q0")
-    yield "q0", "Graunt, from its extract", graunt
-    yield "q0", "Graunt, making that extract (once)", {"once": True, **made}
-    both = {name: report.get("seconds") for name, report in (("made", made), ("asked", graunt))}
-    if all(both.values()):
-        total = statistics.median(both["made"]) + median(graunt)
-        yield "q0", "Graunt, both", {"seconds": [total], "once": True}
-    more = {"upload": True, "groups": PEERS_GROUPS_MAX, "rows": PEERS_ROWS}
-    for peer, system in [
-        ("duckdb", "DuckDB, no privacy"),
-        ("duckdb bounded", "DuckDB, bounding by hand, no noise"),
-        ("polars", "polars streaming, no privacy"),
-    ]:
-        yield "q0", system, ask_peer(options, "plain", peer, "peers", "q0", **more)
-    for peer, system in DP_PEERS.items():
-        say(f"peers q0: {peer}")
-        yield "q0", system, ask_peer(options, peer, peer, "peers", "q0", **more)
-    for system, reason in NOT_RUN.items():
-        yield "q0", system, {"failed": reason}
-
-
-# Tables. -----------------------------------------------------------------------------------------
-
-
-def counted(report):
-    """Seconds of the runs that count: all but the first, where there are more."""
-    seconds = report["seconds"]
-    return seconds if report.get("once") or len(seconds) == 1 else seconds[1:]
+def rows_of(options, name):
+    workload = WORKLOADS[name]
+    made = make(options, workload)
+    if "failed" in made:
+        yield name, "everybody", {"failed": f"no records: {made['failed']}"}
+        return
+    for system, query in workload.graunt.items():
+        say(f"{name}: {system}")
+        yield name, system, ask_program(options, "graunt", workload, query)
+    if name == "peers":
+        # The others read the upload as it came.
+        yield name, "Graunt, making its extract (once)", made
+    say(f"{name}: without privacy")
+    yield name, "DataFusion, no privacy", ask_program(
+        options, "datafusion", workload, workload.query
+    )
+    try:
+        sql = output([options.program, "sql", workload.data, workload.query])
+    except NotRun as reason:
+        yield name, "all others", {"failed": f"no text of the query: {reason}"}
+        return
+    yield name, "DuckDB, no privacy", ask_peer(options, "plain", "duckdb", workload, sql)
+    yield name, "polars, no privacy", ask_peer(options, "plain", "polars", workload, sql)
+    if workload.groups is not None:
+        report = ask_peer(
+            options, "plain", "duckdb bounded", workload, sql, groups=workload.groups
+        )
+        yield name, "DuckDB, bounding by hand, no noise", report
+    for peer, system in DP_PEERS.items() if name == "peers" else ():
+        say(f"{name}: {system}")
+        yield name, system, ask_peer(options, peer, peer, workload, sql)
 
 
 def median(report):
-    return statistics.median(counted(report))
+    """Of the runs that count: all but the first, where there are more."""
+    seconds = report["seconds"]
+    return statistics.median(seconds[1:] or seconds)
 
 
-def table(rows, wide):
-    """`wide`: the peers' table, which also says what the answers are worth."""
-    base, truth = {}, {}
-    for query, system, report in rows:
-        if report.get("seconds"):
-            base.setdefault((query, system.split(",")[0]), median(report))
-            if system == "DuckDB, no privacy":
-                truth = {tuple(row[:2]): row[2:] for row in report.get("rows", [])}
-    ratios = [] if wide else ["DataFusion"]
-    head = ["query", "system", "median s", "least s", "times Graunt"]
-    head += [f"times {name}" for name in ratios] + ["peak MiB", "rows"]
-    head += ["of it reading s", "COUNT error", "SUM error"] if wide else []
-    lines = [head, ["---"] * 2 + ["---:"] * (len(head) - 2)]
-    for query, system, report in rows:
+# The page. ---------------------------------------------------------------------------------------
+
+
+def page(options, opening, known, rows):
+    ran = [row for row in rows if row[2].get("seconds")]
+    plain = {name: report for name, system, report in ran if system.startswith("DataFusion")}
+    lines = [
+        "| workload | system | seconds (median) | ratio to DataFusion | peak MiB | version |",
+        "| --- | --- | ---: | ---: | ---: | --- |",
+    ]
+    for name, system, report in ran:
+        ratio = f"{median(report) / median(plain[name]):.2f}" if name in plain else "–"
+        version = report.get("version") or known.get(system.split(",")[0], "unknown")
+        peak = f"{report['peak_mib']:.0f}" if "peak_mib" in report else "–"
+        cells = [name, system, f"{median(report):.3f}", ratio, peak, version]
+        lines.append(f"| {' | '.join(cells)} |")
+    about = (
+        f"Seconds: median of {options.runs} runs after one that does not count, in a process of "
+        "their own, from files in the page cache to rows in hand. Peak: the whole process. All "
+        f"are held to {THREADS} cores. q0, join, keys: {options.rows:,} visits; tpch: scale "
+        f"{size(options, 'tpch')}, a customer is the person; peers: {options.peer_rows:,} visits, "
+        "which Graunt and DataFusion read from Graunt's extract, and all others as they came, in "
+        "no order. An engine keeps its connection over its runs, and what it caches. Bounding by "
+        "hand keeps some of a person's groups and cuts off a person's sums."
+    )
+    lines += ["", about, *listed("Not run:", not_run(rows))]
+    lines += listed("Another number of rows than DataFusion's:", other_counts(ran, plain))
+    return "\n".join([*opening, "", *lines, ""])
+
+
+def listed(title, lines):
+    return ["", title, "", *(f"- {line}" for line in lines)] if lines else []
+
+
+def not_run(rows):
+    """A line for a system and a reason, with the workloads that they are of."""
+    reasons = {}
+    for name, system, report in rows:
         if not report.get("seconds"):
-            reason = f"not run: {report.get('failed', 'said nothing')}"
-            lines.append([query, system, reason] + ["–"] * (len(head) - 3))
-            continue
-        seconds = median(report)
-        line = [query, system, figure(seconds), figure(min(counted(report)))]
-        for name in ["Graunt", *ratios]:
-            line.append(f"{seconds / base[query, name]:.2f}" if (query, name) in base else "–")
-        peak = report.get("peak_mib")
-        line.append("–" if peak is None else f"{peak:.0f}")
-        line.append(str(report.get("row_count", len(report.get("rows", [])) or "–")))
-        if wide:
-            reading = report.get("reading")
-            line.append(figure(statistics.median(reading[1:] or reading)) if reading else "–")
-            line += errors(report.get("rows", []), truth)
-        lines.append(line)
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+            reason = report.get("failed", "said nothing")
+            reasons.setdefault((system, reason), []).append(name)
+    return [f"{', '.join(names)}: {who}: {why}" for (who, why), names in reasons.items()] + NOT_RUN
 
 
-def figure(seconds):
-    return f"{seconds:.3f}" if seconds < 10 else f"{seconds:.1f}"
-
-
-def errors(rows, truth):
-    """Median relative error of COUNT and of SUM over the true groups; a group not there is wrong
-    by all of itself."""
-    rows = [[*row.values()] if isinstance(row, dict) else row for row in rows]
-    found = {tuple(row[:2]): row[2:] for row in rows if len(row) == 4}
-    if not truth or not set(found) & set(truth):
-        return ["–", "–"]
-    cells = []
-    for index in (0, 1):
-        wrong = [
-            abs(float(found[key][index] or 0) - true[index]) / true[index] if key in found else 1
-            for key, true in truth.items()
-        ]
-        cells.append(f"{100 * statistics.median(wrong):.2f} %")
-    return cells
-
-
-# Where, and what with. ---------------------------------------------------------------------------
-
-
-def field(path, name):
-    with open(path, encoding="utf-8") as file:
-        found = re.search(rf"^{name}\s*[:=]\s*\"?([^\"\n]*)", file.read(), re.M)
-    return found[1].strip() if found else "unknown"
+def other_counts(ran, plain):
+    found = []
+    for name, system, report in ran:
+        counts = report.get("rows"), plain.get(name, {}).get("rows")
+        if None not in counts and counts[0] != counts[1]:
+            found.append(f"{name}: {system}: {counts[0]:,}, not {counts[1]:,}")
+    return found
 
 
 def opening_lines(options):
+    def field(path, name):
+        with open(path, encoding="utf-8") as file:
+            found = re.search(rf"^{name}\s*[:=]\s*\"?([^\"\n]*)", file.read(), re.M)
+        return found[1].strip() if found else "unknown"
+
     memory = int(field("/proc/meminfo", "MemTotal").split()[0]) / 2**20
-    kernel = platform.release().split("-")[0]
-    about = [
-        f"CPU: {field('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores, "
-        f"{options.threads} of them used",
-        f"Memory: {memory:.1f} GiB",
-        f"System: {field('/etc/os-release', 'PRETTY_NAME')}, Linux {kernel}",
-        f"Load average at the start: {os.getloadavg()[0]:.1f}",
+    machine = [
+        f"{field('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores, {memory:.1f} GiB",
+        f"{field('/etc/os-release', 'PRETTY_NAME')}, Linux {platform.release().split('-')[0]}",
+        f"Python {platform.python_version()}",
+        f"load {os.getloadavg()[0]:.1f} at the start",
     ]
-    day = time.strftime("%Y-%m-%d", time.gmtime())
-    return [f"# Contest of {day}", "", *(f"- {line}" for line in about)]
+    form = "%Y-%m-%d %H:%M"
+    # Whether it is of the commit that the table names, its day may tell.
+    built = time.strftime(form, time.gmtime(os.stat(options.program).st_mtime))
+    opening = [f"# Contest of {time.strftime(form, time.gmtime())}", ""]
+    return [*opening, f"Machine: {'; '.join(machine)}; program built {built} (UTC)."]
 
 
-def first_line(*words):
+def versions():
+    """Of what is built here: Graunt by its commit, DataFusion by the lock file."""
+    with open(f"{ROOT}/Cargo.lock", "rb") as file:
+        packages = {p["name"]: p["version"] for p in tomllib.load(file)["package"]}
+    git = ["git", "-C", ROOT, "-c", "safe.directory=*"]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
-    except OSError:
-        return "unknown"
-    return (done.stdout.splitlines() or [""])[0]
-
-
-def versions(reports):
-    found = {"Python": platform.python_version()}
-    try:
-        with open(f"{ROOT}/Cargo.lock", "rb") as file:
-            packages = {p["name"]: p["version"] for p in tomllib.load(file)["package"]}
-        commit = first_line("git", "rev-parse", "--short=10", "HEAD") or "unknown"
-        changed = " with changes" if first_line("git", "status", "--porcelain") else ""
-        found["Graunt"] = f"{packages.get('graunt', '')} at {commit}{changed}".strip()
-        found["DataFusion"] = packages["datafusion"]
-        found["rustc"] = first_line("rustc", "-V").split()[1]
-    except (OSError, KeyError, IndexError):
-        pass
-    by_system = {}
-    for system, report in reports:
-        said = report.get("versions")
-        if isinstance(said, dict):
-            by_system[system.split(",")[0]] = ", ".join(f"{k} {v}" for k, v in said.items())
-    lines = [f"{name} {value}" for name, value in found.items()]
-    return lines + [f"{system}: {value}" for system, value in by_system.items()]
-
-
-def write(options, opening, tables, reports):
-    text = [*opening]
-    text += ["", "Versions:", "", *(f"- {line}" for line in versions(reports)), ""]
-    text += [
-        f"Median of {max(options.runs - 1, 1)} runs in one process, after one that does not count, "
-        "from files on disk (in the page cache by then) to rows in hand; a process's start is not "
-        "in it. Peak memory is that of the whole process. An engine keeps its connection, and what "
-        "it caches, over its runs.",
-    ]
-    for name, group in tables:
-        title = TITLES[name].format(rows=options.rows, scale=options.scale)
-        text += ["", f"## {title}", "", group]
-    text = "\n".join(text) + "\n"
-    with open(options.out, "w", encoding="utf-8") as file:
-        file.write(text)
-
-
-TITLES = {
-    "q0": "q0: {rows:,} visits, 100 groups",
-    "join": "join: {rows:,} visits and the same persons' drugs",
-    "keys": "keys: {rows:,} visits, 100,000 groups",
-    "tpch": "tpch: TPC-H at scale {scale:g}, a customer is the person",
-    "peers": f"peers: {PEERS_ROWS:,} visits in no order, epsilon 1, delta 1e-6, at most "
-    f"{PEERS_GROUPS_MAX} groups a person",
-}
+        commit = output([*git, "describe", "--always", "--dirty", "--abbrev=10"]).strip()
+    except NotRun:
+        commit = "no commit"
+    return {
+        "Graunt": f"{packages['graunt']} at {commit}",
+        "DataFusion": packages["datafusion"],
+    }
 
 
 # Commands. ---------------------------------------------------------------------------------------
 
 
-def install(newest):
+def install():
     os.makedirs(CACHE, exist_ok=True)
     for venv, wanted in VENVS.items():
-        wanted = [re.sub(r"==[\w.]+", "", name) for name in wanted] if newest else wanted
         say(f"installs {venv}: {' '.join(wanted)}")
-        folder, failed = f"{CACHE}/{venv}", f"{CACHE}/{venv}.failed"
-        python = f"{folder}/bin/python"
-        reason = ""
-        pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--upgrade"]
-        for words in ([sys.executable, "-m", "venv", folder], [*pip, *wanted]):
-            done = subprocess.run(words, capture_output=True, text=True)
-            if done.returncode:
-                reason = tidy((done.stderr.strip().splitlines() or ["no reason given"])[-1])
-                break
-        if reason:
+        place, failed = f"{CACHE}/{venv}", f"{CACHE}/{venv}.failed"
+        pip = [f"{place}/bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        try:
+            output([sys.executable, "-m", "venv", place])
+            output([*pip, *wanted])
+        except NotRun as reason:
             say(f"  fails: {reason}")
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(place, ignore_errors=True)
             with open(failed, "w", encoding="utf-8") as file:
-                file.write(reason)
-        elif os.path.exists(failed):
+                file.write(str(reason))
+            continue
+        if os.path.exists(failed):
             os.remove(failed)
 
 
-def contest(options, groups):
-    cores = sorted(os.sched_getaffinity(0))[: options.threads]
-    os.sched_setaffinity(0, cores)
-    options.threads = len(cores)
-    os.makedirs(options.data, exist_ok=True)
-    opening, tables, reports = opening_lines(options), [], []
-    for name in groups:
-        say(f"{name}: makes its data")
-        made = make(options, name)
-        if "failed" in made:
-            say(f"  fails: {made['failed']}")
-        rows = list(peers(options, made) if name == "peers" else engines(options, name))
-        reports += [(system, report) for _, system, report in rows]
-        tables.append((name, table(rows, name == "peers")))
-        # After every group: what was measured stays if a later one is stopped.
-        write(options, opening, tables, reports)
-
-
-def default_program():
-    target = os.environ.get("CARGO_TARGET_DIR", f"{ROOT}/target")
-    found = glob.glob(f"{target}/release/deps/contest-*")
-    found = [path for path in found if os.access(path, os.X_OK) and not path.endswith(".d")]
-    return max(found, key=os.path.getmtime, default=None)
+def build(program):
+    if os.path.exists(program):
+        return
+    if program != f"{ROOT}/{PROGRAM}":
+        sys.exit(f"there is no program {program}")
+    say(f"builds it: {' '.join(BUILD)}")
+    if subprocess.run(BUILD, cwd=ROOT).returncode or not os.path.exists(program):
+        sys.exit("it was not built, or elsewhere: name it with --program")
 
 
 def say(text):
@@ -422,27 +353,34 @@ def say(text):
 
 def main():
     about = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    about.add_argument("--install", action="store_true", help="make the virtual environments")
-    about.add_argument("--newest", action="store_true", help="install the newest, not the named")
-    about.add_argument("--only", default=",".join(QUERIES), help="groups, with commas between")
-    about.add_argument("--rows", type=int, default=10_000_000)
-    about.add_argument("--scale", type=float, default=1, help="of TPC-H")
-    about.add_argument("--runs", type=int, default=5)
-    about.add_argument("--threads", type=int, default=2, help="cores that everything is held to")
-    about.add_argument("--data", default=f"{CACHE}/data", help="where data are made and kept")
-    about.add_argument("--program", default=default_program())
-    about.add_argument("--out")
+    about.add_argument("--install", action="store_true", help="install the peers, and stop")
+    about.add_argument("--only", default=",".join(WORKLOADS), help="workloads, commas between")
+    about.add_argument("--rows", type=int, default=1_000_000, help="visits")
+    about.add_argument("--peer-rows", type=int, help="of `peers`; the rows, 1,000,000 at most")
+    about.add_argument("--runs", type=int, default=3, help="that count")
+    about.add_argument("--data", default=f"{CACHE}/data", help="where records are made and kept")
+    about.add_argument("--program", default=f"{ROOT}/{PROGRAM}", help=f"default: {PROGRAM}")
+    about.add_argument("--out", metavar="FILE", help="where the table is written, too")
     options = about.parse_args()
     if options.install:
-        install(options.newest)
+        install()
         return
-    groups = options.only.split(",")
-    if unknown := set(groups) - set(QUERIES):
-        about.error(f"no such group: {', '.join(sorted(unknown))}")
-    if not options.out or not options.program:
-        about.error("--out FILE is needed, and --program or `cargo bench --no-run` before")
+    names = options.only.split(",")
+    if unknown := set(names) - set(WORKLOADS):
+        about.error(f"no such workload: {', '.join(sorted(unknown))}")
     options.program, options.data = map(os.path.abspath, (options.program, options.data))
-    contest(options, groups)
+    options.peer_rows = options.peer_rows or min(options.rows, PEER_ROWS_MAX)
+    build(options.program)
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
+    opening, known, rows, text = opening_lines(options), versions(), [], ""
+    for name in names:
+        rows += rows_of(options, name)
+        text = page(options, opening, known, rows)
+        # After every workload: what was found stays if a later one is stopped.
+        if options.out:
+            with open(options.out, "w", encoding="utf-8") as file:
+                file.write(text)
+    print(text, end="")
 
 
 if __name__ == "__main__":

@@ -18,10 +18,11 @@ use ledger_adapter::statement::{
     release_statement,
 };
 
-use crate::aggregate;
 use crate::aggregate::exact::ExactAggregates;
+use crate::aggregate::{self, Place};
 use crate::answer::Answer;
 use crate::catalog::Catalog;
+use crate::cluster::Cluster;
 use crate::error::{Code, Error, IncidentId, Rejection, chain};
 use crate::estimate;
 use crate::noise::purse::Purse;
@@ -62,6 +63,9 @@ pub struct Settings {
     pub finality: Finality,
     /// Buckets that are computed at a time.
     pub threads: usize,
+    /// Most memory, in bytes, of rows that are put aside because they are in no order of person;
+    /// more of them go to temporary files. Without a number they stay in memory.
+    pub memory: Option<usize>,
     /// Confidence of intervals, between 0 and 1.
     pub confidence: f64,
     /// How questions are spelt.
@@ -81,6 +85,7 @@ pub struct Engine {
     incidents: IncidentLog,
     pub(crate) prepared: Prepared,
     releases: Option<Releases>,
+    pub(crate) cluster: Option<Cluster>,
 }
 
 impl fmt::Debug for Engine {
@@ -132,9 +137,19 @@ impl Engine {
         settings: Settings,
         incidents: IncidentLog,
     ) -> Result<Self, Error> {
-        let session = session(&catalog)?;
-        let (prepared, releases) = (Prepared::default(), None);
-        Ok(Self { catalog, session, ledger, signer, settings, incidents, prepared, releases })
+        let session = session(&catalog, settings.memory)?;
+        let (prepared, releases, cluster) = (Prepared::default(), None, None);
+        Ok(Self {
+            catalog,
+            session,
+            ledger,
+            signer,
+            settings,
+            incidents,
+            prepared,
+            releases,
+            cluster,
+        })
     }
 
     /// Keeps what it releases in a directory, and answers the same question from there: the same
@@ -154,7 +169,8 @@ impl Engine {
     ///
     /// # Errors
     /// Before the gate: [`Error::Rejected`], [`Error::Exhausted`], [`Error::Untrusted`],
-    /// [`Error::Ledger`]; nothing is charged. After it: [`Error::Failed`]; the charge stands.
+    /// [`Error::Ledger`], [`Error::Cluster`]; nothing is charged. After it: [`Error::Failed`]; the
+    /// charge stands.
     ///
     /// # Privacy
     /// Neighbouring databases differ in all records of one person. What is released satisfies
@@ -176,7 +192,8 @@ impl Engine {
         if let Some(answer) = self.repeated(&priced) {
             return Ok(answer);
         }
-        let settled = settle(&self.catalog, &priced, &self.session).await?;
+        let cluster = self.cluster.as_ref();
+        let settled = settle(&self.catalog, &priced, &self.session, cluster).await?;
         let (charged, intent, salt) = self.charge(&priced, priced.plan.digest)?;
         // ═════════════════════ the gate: errors are silent, and the charge stands ═════════════
         let scan = VerifiedScan::open(&self.catalog, &priced, &settled, &charged);
@@ -329,8 +346,11 @@ impl Engine {
         scan: VerifiedScan,
         charged: &Charged,
     ) -> Result<Vec<ExactAggregates>, Error> {
-        let (session, threads) = (&self.session, self.settings.threads);
-        let exact = aggregate::run(priced, scan, session, charged.query(), threads).await;
+        let place = match &self.cluster {
+            Some(cluster) => Place::Cluster(cluster, &self.catalog),
+            None => Place::Here(self.settings.threads),
+        };
+        let exact = aggregate::run(priced, scan, &self.session, charged.query(), place).await;
         self.past_gate(exact)
     }
 

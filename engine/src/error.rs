@@ -7,6 +7,7 @@ use std::fmt;
 use ledger_adapter::cost::Cost;
 use ledger_adapter::error::LedgerError;
 
+use crate::cluster::ClusterError;
 use crate::noise::error::NoiseError;
 use crate::sql::text::{Place, place_of};
 
@@ -31,6 +32,9 @@ pub enum Error {
     /// The ledger could not do its part.
     #[error("the ledger could not answer")]
     Ledger(#[source] LedgerError),
+    /// The cluster is not there. Nothing was charged.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// Something failed after the charge. The charge stands; the operator's log has the reason.
     #[error("the query failed after it was charged; the charge stands (incident {0})")]
     Failed(IncidentId),

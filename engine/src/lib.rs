@@ -14,6 +14,7 @@
 mod aggregate;
 pub mod answer;
 pub mod catalog;
+pub mod cluster;
 pub mod engine;
 pub mod error;
 mod estimate;

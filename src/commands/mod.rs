@@ -3,6 +3,7 @@
 pub(crate) mod budget;
 mod certificates;
 pub(crate) mod chain;
+pub(crate) mod cluster;
 pub(crate) mod cohort;
 pub(crate) mod demo;
 pub(crate) mod export;
@@ -112,6 +113,8 @@ enum Command {
     Site(site::Arguments),
     /// Open totals of several sites, together with other holders
     Holder(holder::Arguments),
+    /// Start the members of a cluster, which computes where one machine takes too long
+    Cluster(cluster::Arguments),
     /// Write the terms that sites, holders and coordinator share
     Federation(federation::Arguments),
 }
@@ -175,6 +178,7 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<(), Failure> {
         Command::Serve(arguments) => serve::run(&arguments, &context, out),
         Command::Site(arguments) => site::run(&arguments, &context, out),
         Command::Holder(arguments) => holder::run(&arguments, &context, out),
+        Command::Cluster(arguments) => cluster::run(arguments, &context, out),
         Command::Federation(arguments) => federation::run(&arguments, &context, out),
     }
 }

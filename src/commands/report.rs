@@ -7,6 +7,7 @@
 //! it was when it is run again, and one that is rebuilt is the same, byte for byte.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate};
 use engine::engine::{Query, Quote};
@@ -26,8 +27,8 @@ use queries::report::model::{Fact, Flow, ReceiptLine};
 use queries::report::spec::{Question, Spec};
 use serde_json::{Value, json};
 
-use crate::commands::Context;
 use crate::commands::indicators::{catalogue, usage};
+use crate::commands::{Context, cluster};
 use crate::fail::Failure;
 use crate::numbers;
 use crate::output::Output;
@@ -102,7 +103,8 @@ pub(crate) fn run(
     let Some(path) = &arguments.spec else { return Ok(()) };
     let spec = Spec::load(path, &catalogue(&arguments.directories)?).map_err(usage)?;
     let population = arguments.population.as_deref().or(context.config.sql.population.as_deref());
-    let session = Session::open(&context.home, population, terms(arguments, context, &spec), None)?;
+    let terms = terms(arguments, context, &spec)?;
+    let session = Session::open(&context.home, population, terms, None)?;
     name_cohort(&spec, &session)?;
     let priced = price(&spec, &session)?;
     if arguments.dry_run {
@@ -133,9 +135,9 @@ pub(crate) fn run(
     out.line(format_args!("  {fresh}; cost {}", show::cost(cost)))
 }
 
-fn terms(arguments: &Arguments, context: &Context, spec: &Spec) -> Terms {
+fn terms(arguments: &Arguments, context: &Context, spec: &Spec) -> Result<Terms, Failure> {
     let defaults = &context.config.sql;
-    Terms {
+    Ok(Terms {
         epsilon: 1.0,
         delta: arguments.delta.or(defaults.delta).unwrap_or(1e-6),
         rows_per_person: None,
@@ -145,9 +147,14 @@ fn terms(arguments: &Arguments, context: &Context, spec: &Spec) -> Terms {
         confidence: spec.level,
         without_revoked: false,
         is_quiet: true,
+        memory: context.config.engine.memory,
+        cluster: cluster::reached(None, None, PATIENCE, context)?,
         federation: None,
-    }
+    })
 }
+
+/// Longest wait for the next bucket of a cluster.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn place(arguments: &Arguments) -> Place {
     let page = arguments.out.clone();

@@ -163,6 +163,7 @@ fn serve(arguments: &ServeArguments, context: &Context, out: &mut Output) -> Res
     };
     let claims = Claims::at(&home.directory().join(format!("claims-{name}")))?;
     let own = name.clone();
+    let memory = context.config.engine.memory;
     let open = move || -> Result<Engine, Failure> {
         let registry = home.registry()?;
         let all = population::known(&home, &registry, ledger.as_ref(), &population.name)?;
@@ -171,7 +172,7 @@ fn serve(arguments: &ServeArguments, context: &Context, out: &mut Output) -> Res
         let catalog = catalog.and_then(|catalog| catalog.with_records_of(Some(&own)));
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let (day, finality, dialect) = (today()?, home.finality(), Dialect::default());
-        let settings = Settings { day, finality, threads, confidence: 0.95, dialect };
+        let settings = Settings { day, finality, threads, memory, confidence: 0.95, dialect };
         let signer = home.keys()?.release_signer()?;
         let log = home.incident_log();
         let engine = catalog

@@ -8,7 +8,7 @@ use std::time::Duration;
 use engine::engine::Quote;
 use serde_json::json;
 
-use crate::commands::Context;
+use crate::commands::{Context, cluster};
 use crate::fail::Failure;
 use crate::federated;
 use crate::numbers;
@@ -72,7 +72,10 @@ pub(crate) struct Arguments {
     /// Ask sites that show nobody their records, under these terms
     #[arg(long, value_name = "FILE", requires = "tls")]
     federated: Option<PathBuf>,
-    /// Directory of the coordinator's certificate, for --federated
+    /// Have a cluster compute, whose scheduler is at this host and port; see graunt cluster
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "federated")]
+    cluster: Option<String>,
+    /// Directory of the coordinator's certificate, for --federated and --cluster
     #[arg(long, value_name = "DIR")]
     tls: Option<PathBuf>,
     /// File of the parameters of proofs, if the terms ask for proofs
@@ -82,7 +85,7 @@ pub(crate) struct Arguments {
     /// that ask for proofs, of all questions; this makes sure that they do
     #[arg(long, requires = "federated")]
     prove_inputs: bool,
-    /// Longest wait for a site or holder, in seconds
+    /// Longest wait for a site or holder, or for the next bucket of a cluster, in seconds
     #[arg(long, value_name = "S", default_value = "60",
           value_parser = clap::value_parser!(u64).range(1..))]
     patience: u64,
@@ -132,8 +135,7 @@ pub(crate) fn run(
     }
     let population = arguments.population.as_deref().or(context.config.sql.population.as_deref());
     let terms = terms(&arguments, context)?;
-    let patience = Duration::from_secs(arguments.patience);
-    let crs = arguments.crs.clone();
+    let (patience, crs) = (patience(&arguments), arguments.crs.clone());
     let reach = arguments.tls.clone().map(|tls| Reach { tls, crs, patience });
     let session = Session::open(&context.home, population, terms, reach.as_ref())?;
     let Some(script) = script else {
@@ -174,8 +176,21 @@ fn terms(arguments: &Arguments, context: &Context) -> Result<Terms, Failure> {
         confidence: arguments.confidence.or(defaults.confidence).unwrap_or(0.95),
         without_revoked: arguments.without_revoked,
         is_quiet: context.quiet,
+        memory: context.config.engine.memory,
+        // Sites that show nobody their records compute for themselves.
+        cluster: match federation {
+            Some(_) => None,
+            None => {
+                let (address, tls) = (arguments.cluster.as_deref(), arguments.tls.as_deref());
+                cluster::reached(address, tls, patience(arguments), context)?
+            }
+        },
         federation,
     })
+}
+
+fn patience(arguments: &Arguments) -> Duration {
+    Duration::from_secs(arguments.patience)
 }
 
 fn printing(arguments: &Arguments, context: &Context) -> Printing {

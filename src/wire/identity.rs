@@ -105,6 +105,20 @@ impl fmt::Debug for Identity {
     }
 }
 
+/// The authority, the certificate and the key of a directory, as they are written, for a library
+/// that reads them itself: if they go together today, and are those of `name`.
+///
+/// # Errors
+/// As [`Identity::read`], and [`WireError::Malformed`] for another name.
+pub(crate) fn pem(directory: &Path, name: &str) -> Result<[Vec<u8>; 3], WireError> {
+    if Identity::read(directory)?.name() != name {
+        let detail = "it is the certificate of another";
+        return Err(WireError::Malformed { file: CERTIFICATE, detail });
+    }
+    let [authority, certificate] = [AUTHORITY, CERTIFICATE].map(|file| read(&directory.join(file)));
+    Ok([authority?, certificate?, read_secret(&directory.join(KEY))?])
+}
+
 /// The one name in a certificate.
 ///
 /// # Errors

@@ -53,8 +53,13 @@ pub(super) const HOMES: &[Home] = &[
     Home { crates: &["fhe", "prio"], under: &["benches/sealed-peers/"], except: &[] },
     Home { crates: &["hpke"], under: &["engine/src/federation/"], except: &[] },
     Home {
+        crates: &["ballista", "datafusion_proto", "prost", "uuid"],
+        under: &["engine/src/cluster/"],
+        except: &[],
+    },
+    Home {
         crates: &["arrow_flight", "hyper_util", "rcgen", "tokio_rustls", "tonic", "x509_parser"],
-        under: &["src/wire/"],
+        under: &["src/wire/", "engine/src/cluster/"],
         except: &[],
     },
     Home { crates: &["arrow", "parquet"], under: &[""], except: &["ledger-adapter/"] },

@@ -70,6 +70,7 @@ fn graunt(
         day: 20_000,
         finality: Finality::Local,
         threads: THREADS,
+        memory: None,
         confidence: 0.95,
         dialect: Dialect::default(),
     };

@@ -15,10 +15,10 @@ pub(crate) mod exact;
 mod groups;
 mod nested;
 pub(crate) mod operator;
-mod part;
+pub(crate) mod part;
 mod rank;
 mod runs;
-mod spec;
+pub(crate) mod spec;
 #[cfg(test)]
 mod tests;
 mod unclustered;
@@ -36,13 +36,24 @@ use tokio::task::JoinSet;
 use crate::aggregate::exact::{ExactAggregates, Sums};
 use crate::aggregate::operator::BoundExec;
 use crate::aggregate::spec::Spec;
+use crate::catalog::Catalog;
+use crate::cluster::{Cluster, Work};
 use crate::privacy::boundary::Boundary;
 use crate::privacy::price::PricedPlan;
 use crate::scan::dictionary::with_dictionaries;
 use crate::scan::gate::VerifiedScan;
 
+/// Where buckets are computed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place<'a> {
+    /// In this process, as many at a time.
+    Here(usize),
+    /// On other machines, which have the same extracts.
+    Cluster(&'a Cluster, &'a Catalog),
+}
+
 /// Computes the exact cells of every boundary. `choice` keys which groups of a person are kept
-/// where there are too many; `threads` buckets are computed at a time.
+/// where there are too many.
 ///
 /// # Errors
 /// Whatever went wrong past the gate; it is for the operator's log only.
@@ -51,27 +62,48 @@ pub(crate) async fn run(
     scan: VerifiedScan,
     session: &SessionContext,
     choice: Digest,
-    threads: usize,
+    place: Place<'_>,
 ) -> Result<Vec<ExactAggregates>, DataFusionError> {
     let mut exact = Vec::with_capacity(priced.plan.boundaries.len());
     for boundary in &priced.plan.boundaries {
         let spec = Arc::new(Spec::of(boundary, choice)?);
-        let plan = planned(boundary, &scan, session, Arc::clone(&spec), threads).await?;
-        let mut parts = JoinSet::new();
-        for partition in 0..plan.properties().partitioning.partition_count() {
-            let stream = plan.execute(partition, session.task_ctx())?;
-            parts.spawn(stream.try_collect::<Vec<_>>());
-        }
         let mut sums = Sums::new(&spec);
-        while let Some(part) = parts.join_next().await {
-            let part = part.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?;
-            for part in part? {
-                sums.add(&part)?;
+        match place {
+            Place::Here(threads) => {
+                let inputs = planned(boundary, &scan, session, &spec, threads).await?;
+                let plan = BoundExec::new(inputs, Arc::clone(&spec), 0..scan.buckets());
+                here(&plan, session, &mut sums).await?;
+            }
+            Place::Cluster(cluster, catalog) => {
+                let inputs = planned(boundary, &scan, session, &spec, 1).await?.concat();
+                let work = Work::new(catalog, &inputs, &spec)?;
+                let computed = cluster.compute(work, scan.buckets(), &mut sums).await;
+                computed.map_err(|error| DataFusionError::External(Box::new(error)))?;
             }
         }
         exact.push(sums.finish(&spec, boundary)?);
     }
     Ok(exact)
+}
+
+/// Runs all partitions of the operator at once.
+async fn here(
+    plan: &BoundExec,
+    session: &SessionContext,
+    sums: &mut Sums,
+) -> Result<(), DataFusionError> {
+    let mut parts = JoinSet::new();
+    for partition in 0..plan.properties().partitioning.partition_count() {
+        let stream = plan.execute(partition, session.task_ctx())?;
+        parts.spawn(stream.try_collect::<Vec<_>>());
+    }
+    while let Some(part) = parts.join_next().await {
+        let part = part.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?;
+        for part in part? {
+            sums.add(&part)?;
+        }
+    }
+    Ok(())
 }
 
 /// What records of nobody come to: the declared cells of every boundary, with zeros.
@@ -86,14 +118,14 @@ pub(crate) fn nothing(priced: &PricedPlan) -> Result<Vec<ExactAggregates>, DataF
     priced.plan.boundaries.iter().map(empty).collect()
 }
 
-/// The plan of one boundary.
+/// The plans of one boundary, as many times as there are threads: of rows, then of values.
 async fn planned(
     boundary: &Boundary,
     scan: &VerifiedScan,
     session: &SessionContext,
-    spec: Arc<Spec>,
+    spec: &Spec,
     threads: usize,
-) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+) -> Result<Vec<Vec<Arc<dyn ExecutionPlan>>>, DataFusionError> {
     let state = session.state();
     let plans = boundary.optimized(session)?.iter().map(|plan| scan.over(plan));
     let plans: Vec<LogicalPlan> = plans.collect::<Result<_, DataFusionError>>()?;
@@ -106,7 +138,7 @@ async fn planned(
         }
         inputs.push(copy);
     }
-    Ok(Arc::new(BoundExec::new(inputs, spec, scan.buckets())))
+    Ok(inputs)
 }
 
 fn overflow() -> DataFusionError {

@@ -11,6 +11,7 @@
 //! no rule of an optimizer moves anything through it: it is put on top of finished plans.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
@@ -53,17 +54,17 @@ pub(crate) struct BoundExec {
     /// some operators keep what they found in one bucket until they are reset for the next.
     inputs: Vec<Vec<Arc<dyn ExecutionPlan>>>,
     spec: Arc<Spec>,
-    buckets: usize,
+    buckets: Range<usize>,
     properties: Arc<PlanProperties>,
 }
 
 impl BoundExec {
-    /// Bounds the persons of `buckets` buckets, as many at a time as there are copies of the
-    /// inputs: of each copy the plan of rows, then those of values.
+    /// Bounds the persons of some buckets, as many at a time as there are copies of the inputs: of
+    /// each copy the plan of rows, then those of values.
     pub(crate) fn new(
         inputs: Vec<Vec<Arc<dyn ExecutionPlan>>>,
         spec: Arc<Spec>,
-        buckets: usize,
+        buckets: Range<usize>,
     ) -> Self {
         let properties = Arc::new(PlanProperties::new(
             EquivalenceProperties::new(schema()),
@@ -80,7 +81,7 @@ impl BoundExec {
     fn over(&self, inputs: Vec<Arc<dyn ExecutionPlan>>) -> Arc<dyn ExecutionPlan> {
         let copies = self.inputs.len().max(1);
         let inputs = inputs.chunks(inputs.len().div_ceil(copies).max(1)).map(<[_]>::to_vec);
-        Arc::new(Self::new(inputs.collect(), Arc::clone(&self.spec), self.buckets))
+        Arc::new(Self::new(inputs.collect(), Arc::clone(&self.spec), self.buckets.clone()))
     }
 }
 
@@ -89,7 +90,11 @@ impl DisplayAs for BoundExec {
         let inputs = self.inputs.first().map(Vec::as_slice).unwrap_or_default();
         let ordered = inputs.iter().filter(|input| is_clustered(input)).count();
         let inputs = inputs.len();
-        write!(f, "BoundExec: buckets={}, in order of person={ordered}/{inputs}", self.buckets)
+        write!(
+            f,
+            "BoundExec: buckets={}, in order of person={ordered}/{inputs}",
+            self.buckets.len()
+        )
     }
 }
 
@@ -135,7 +140,8 @@ impl ExecutionPlan for BoundExec {
     ) -> PlanResult<SendableRecordBatchStream> {
         let inputs = self.inputs.get(partition).cloned().unwrap_or_default();
         let (spec, partitions) = (Arc::clone(&self.spec), self.inputs.len().max(1));
-        let buckets: Vec<usize> = (partition..self.buckets).step_by(partitions).collect();
+        let buckets: Vec<usize> =
+            self.buckets.clone().skip(partition).step_by(partitions).collect();
         let parts = async move {
             let parts = computed(&inputs, &spec, &buckets, &context).await?;
             Ok::<_, DataFusionError>(futures::stream::iter(parts.into_iter().map(Ok)))

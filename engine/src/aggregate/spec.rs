@@ -9,12 +9,13 @@ use arrow::row::{RowConverter, SortField};
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use ledger_adapter::digest::Digest;
+use serde::{Deserialize, Serialize};
 
 use crate::privacy::boundary::Boundary;
 use crate::privacy::contributions::{Bound, NestedKind};
 
 /// The bounds of one boundary, and the key by which groups are kept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Spec {
     /// Types of the keys.
     pub(crate) keys: Vec<DataType>,
@@ -33,7 +34,7 @@ pub(crate) struct Spec {
 }
 
 /// How one column of a person is bounded.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct ColumnSpec {
     /// Clamp of the total in one group, in steps of the grid.
     pub(crate) lower: i64,
@@ -46,7 +47,7 @@ pub(crate) struct ColumnSpec {
 }
 
 /// How the values of a person in a group are bounded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct NestedSpec {
     /// Most rows, or values, of a person that count in one group.
     pub(crate) most: u64,

@@ -38,7 +38,7 @@ impl Engine {
     ) -> Result<(Answer, Transcript), Error> {
         let priced = self.planned_federated(query, &federated.federation).await?;
         self.check(&priced)?;
-        settle(self.catalog(), &priced, &self.session).await?;
+        settle(self.catalog(), &priced, &self.session, None).await?;
         let plan = plan_digest(&priced.plan, &federated.digest);
         let (charged, intent, salt) = self.charge(&priced, plan)?;
         // ═══════════════ the gate: errors are silent, and the charge stands ═══════════════

@@ -22,8 +22,8 @@ use ledger_adapter::part::Claims;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::sync::mpsc;
 
-use crate::aggregate;
 use crate::aggregate::exact::ExactAggregates;
+use crate::aggregate::{self, Place};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::federation::contribution::Contribution;
@@ -181,7 +181,7 @@ impl SiteNode {
         engine.settings.dialect = if order.is_ohdsi { Dialect::Ohdsi } else { Dialect::DataFusion };
         let engine = Arc::new(engine);
         let priced = self.checked(&engine, order).await?;
-        let settled = settle(engine.catalog(), &priced, &engine.session).await;
+        let settled = settle(engine.catalog(), &priced, &engine.session, None).await;
         let settled = settled.map_err(|error| before(&error))?;
         let charged = self.claim(&engine, order)?;
         // ═══════════ the gate: nothing that is said from here on depends on records ═══════════
@@ -191,8 +191,8 @@ impl SiteNode {
         };
         let scan = VerifiedScan::open(engine.catalog(), &priced, &settled, &charged);
         let scan = scan.map_err(|error| failed(&error))?;
-        let (session, threads) = (&engine.session, engine.settings.threads);
-        let exact = aggregate::run(&priced, scan, session, charged.query(), threads).await;
+        let place = Place::Here(engine.settings.threads);
+        let exact = aggregate::run(&priced, scan, &engine.session, charged.query(), place).await;
         let exact = exact.map_err(|error| failed(&error))?;
         Ok(self.run(engine, priced, exact, charged, order.confidence))
     }

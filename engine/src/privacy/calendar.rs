@@ -31,8 +31,13 @@ pub(crate) fn castable(from: &Expr, from_kind: &DataType, to: &DataType) -> bool
 
 /// Null for dates and moments that leave the calendar.
 pub(crate) fn kept_within(date: Expr) -> Expr {
+    kept().call(vec![date])
+}
+
+/// The function of [`kept_within`].
+pub(crate) fn kept() -> ScalarUDF {
     let signature = Signature::any(1, Volatility::Immutable);
-    ScalarUDF::new_from_impl(Kept { signature }).call(vec![date])
+    ScalarUDF::new_from_impl(Kept { signature })
 }
 
 /// Name of the function of [`kept_within`].

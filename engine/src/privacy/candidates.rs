@@ -9,12 +9,13 @@ use datafusion::error::Result as PlanResult;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::privacy::range::Range;
 
 /// Bins that cover a range: bin i holds the values from `starts[i]` to just below `starts[i + 1]`,
 /// the last one up to and including the upper end.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Candidates {
     starts: Vec<f64>,
     upper: f64,
@@ -112,11 +113,21 @@ impl std::hash::Hash for ToBin {
 
 /// The bin of `value`, as a 64-bit integer.
 pub(crate) fn to_bin(value: Expr, candidates: &Arc<Candidates>) -> Expr {
+    function(Arc::clone(candidates)).call(vec![value])
+}
+
+/// The bins of a function of [`to_bin`]; `None` if it is another.
+pub(crate) fn told(function: &ScalarUDF) -> Option<Candidates> {
+    let bin = function.inner().downcast_ref::<ToBin>()?;
+    Some(bin.candidates.as_ref().clone())
+}
+
+/// The function of [`to_bin`].
+pub(crate) fn function(candidates: Arc<Candidates>) -> ScalarUDF {
     let signature = Signature::any(1, Volatility::Immutable);
     let (low, high) = (candidates.starts.first().copied().unwrap_or(0.0), candidates.upper);
     let name = format!("graunt_bin_{low}_{high}_{}", candidates.len());
-    let function = ToBin { name, candidates: Arc::clone(candidates), signature };
-    ScalarUDF::new_from_impl(function).call(vec![value])
+    ScalarUDF::new_from_impl(ToBin { name, candidates, signature })
 }
 
 impl ScalarUDFImpl for ToBin {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Projection};
+use serde::{Deserialize, Serialize};
 
 use crate::error::Rejection;
 use crate::privacy::boundary::Key;
@@ -38,7 +39,7 @@ pub(crate) struct Contribution {
 }
 
 /// How a person's totals over groups are bounded.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) enum Bound {
     /// In each group the total is clamped to `lower..=upper`; in as many groups as a person counts
     /// in.

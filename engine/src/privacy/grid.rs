@@ -32,11 +32,20 @@ struct ToGrid {
 /// `None` if the range does not fit the grid.
 pub(crate) fn to_grid(value: Expr, range: Range) -> Option<Expr> {
     let (lower, upper) = range.steps()?;
+    Some(function(lower, upper, range.decimals).call(vec![value]))
+}
+
+/// The function of [`to_grid`], from the least step to the greatest.
+pub(crate) fn function(lower: i64, upper: i64, decimals: u8) -> ScalarUDF {
     let signature = Signature::any(1, Volatility::Immutable);
-    let decimals = range.decimals;
     let name = format!("{GRID}_{lower}_{upper}_{decimals}");
-    let function = ToGrid { name, lower, upper, decimals, signature };
-    Some(ScalarUDF::new_from_impl(function).call(vec![value]))
+    ScalarUDF::new_from_impl(ToGrid { name, lower, upper, decimals, signature })
+}
+
+/// The steps and decimals of a function of [`to_grid`]; `None` if it is another.
+pub(crate) fn told(function: &ScalarUDF) -> Option<(i64, i64, u8)> {
+    let grid = function.inner().downcast_ref::<ToGrid>()?;
+    Some((grid.lower, grid.upper, grid.decimals))
 }
 
 /// Puts `argument` on the grid of its public range so that it can be summed exactly; with the

@@ -65,6 +65,11 @@ impl VerifiedExtract {
         Ok(Self { directory, root, envelope, key, manifest, leaves, footers })
     }
 
+    /// Where it is.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// The extract's name on the ledger.
     pub const fn root(&self) -> Digest {
         self.root

@@ -20,6 +20,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::scan::reader::BucketReader;
 use crate::scan::table::BucketTable;
@@ -27,6 +28,17 @@ use crate::scan::table::BucketTable;
 /// Which bucket a task is about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Bucket(pub(crate) usize);
+
+/// What a leaf reads, as it is told to other machines.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Told {
+    /// The table.
+    pub(crate) table: String,
+    /// Numbers of its columns.
+    pub(crate) columns: Vec<usize>,
+    /// Places among those, of text that is read as dictionaries.
+    pub(crate) dictionaries: BTreeSet<usize>,
+}
 
 /// Reads some columns of a table, and checks every byte that it reads. It has one partition: the
 /// bucket of the task, or all of a public table. If the files are in order of person, so is it.
@@ -62,6 +74,17 @@ impl BucketScan {
             Boundedness::Bounded,
         ));
         Self { table, columns, schema, properties }
+    }
+
+    /// What it reads.
+    pub(crate) fn told(&self) -> Told {
+        let fields = self.schema.fields().iter().enumerate();
+        let is_coded = |field: &FieldRef| matches!(field.data_type(), DataType::Dictionary(..));
+        Told {
+            table: self.table.spec.name.clone(),
+            columns: self.columns.clone(),
+            dictionaries: fields.filter(|(_, f)| is_coded(f)).map(|(place, _)| place).collect(),
+        }
     }
 
     /// The same with text in these columns as dictionaries; `None` if none of them is text, or

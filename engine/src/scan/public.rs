@@ -6,10 +6,11 @@ use std::sync::Arc;
 use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionContext;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 
 use crate::catalog::Catalog;
+use crate::cluster::{Cluster, encoded};
 use crate::error::{Code, Error, Rejection};
 use crate::privacy::price::PricedPlan;
 use crate::privacy::settled::PublicPart;
@@ -19,15 +20,17 @@ use crate::scan::read::unplanned;
 /// Tables by name, to be put in the place of declared ones.
 pub(crate) type Tables = BTreeMap<String, Arc<dyn TableProvider>>;
 
-/// Computes the public parts of a plan.
+/// Computes the public parts of a plan, and sees that all the rest can be run: on a cluster, if
+/// there is one.
 ///
 /// # Errors
-/// [`Error::Rejected`] if one fails or is too large; [`Error::Untrusted`] if a public file is
-/// missing.
+/// [`Error::Rejected`] if a part fails or is too large, or the rest cannot be run there;
+/// [`Error::Untrusted`] if a public file is missing; [`Error::Cluster`].
 pub(crate) async fn settle(
     catalog: &Catalog,
     priced: &PricedPlan,
     session: &SessionContext,
+    cluster: Option<&Cluster>,
 ) -> Result<Tables, Error> {
     let sources = public_tables(catalog, priced)?;
     let mut tables = Tables::new();
@@ -43,7 +46,11 @@ pub(crate) async fn settle(
         };
         tables.insert(PublicPart::name(index), table);
     }
-    rehearse(catalog, priced, &tables, session).await?;
+    let plans = rehearse(catalog, priced, &tables, session).await?;
+    if let Some(cluster) = cluster {
+        plans.iter().try_for_each(|plan| encoded(plan).map(|_| ())).map_err(unsendable)?;
+        cluster.reach().await?;
+    }
     Ok(tables)
 }
 
@@ -57,8 +64,8 @@ async fn rehearse(
     priced: &PricedPlan,
     settled: &Tables,
     session: &SessionContext,
-) -> Result<(), Error> {
-    let mut tables = settled.clone();
+) -> Result<Vec<Arc<dyn ExecutionPlan>>, Error> {
+    let (mut tables, mut plans) = (settled.clone(), Vec::new());
     for spec in priced.plan.tables.iter().filter_map(|name| catalog.table(name)) {
         let empty = MemTable::try_new(Arc::clone(&spec.schema), vec![vec![]]).map_err(unplanned)?;
         tables.insert(spec.name.clone(), Arc::new(empty));
@@ -68,15 +75,21 @@ async fn rehearse(
             let state = session.state();
             let plan = over(plan, &tables).map_err(unplanned)?;
             let planned = tokio::spawn(async move {
-                state.query_planner().create_physical_plan(&plan, &state).await.map(|_| ())
+                state.query_planner().create_physical_plan(&plan, &state).await
             });
             let planned = planned.await;
-            planned
-                .unwrap_or_else(|error| Err(DataFusionError::ExecutionJoin(Box::new(error))))
-                .map_err(unplanned)?;
+            let planned = planned
+                .unwrap_or_else(|error| Err(DataFusionError::ExecutionJoin(Box::new(error))));
+            plans.push(planned.map_err(unplanned)?);
         }
     }
-    Ok(())
+    Ok(plans)
+}
+
+/// The refusal of what cannot be told to a cluster.
+fn unsendable(error: DataFusionError) -> Rejection {
+    let reason = format!("the query cannot be sent to a cluster: {}", error.strip_backtrace());
+    Rejection::new(Code::Operator, reason).hint("ask it without a cluster")
 }
 
 /// `None` if there are too many rows.

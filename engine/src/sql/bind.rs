@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionContext;
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionConfig;
 
@@ -28,10 +30,19 @@ pub(crate) struct BoundQuery {
 
 /// A session in which the catalog's tables have a schema and no rows.
 ///
+/// Operators that can do with less take no more than `memory` bytes together.
+///
 /// # Errors
 /// [`Error::Internal`] if a table cannot be registered.
-pub(crate) fn session(catalog: &Catalog) -> Result<SessionContext, Error> {
-    let context = SessionContext::new_with_config(config());
+pub(crate) fn session(catalog: &Catalog, memory: Option<usize>) -> Result<SessionContext, Error> {
+    let pool = memory.map(|bytes| Arc::new(FairSpillPool::new(bytes)) as Arc<dyn MemoryPool>);
+    let runtime = RuntimeEnvBuilder::new();
+    let runtime = match pool {
+        Some(pool) => runtime.with_memory_pool(pool),
+        None => runtime,
+    };
+    let runtime = runtime.build_arc().map_err(|_| Error::Internal("no memory can be had"))?;
+    let context = SessionContext::new_with_config_rt(config(), runtime);
     marked::functions().into_iter().for_each(|function| context.register_udf(function));
     for (function, names) in OTHER_NAMES {
         let function = function().as_ref().clone().with_aliases(names.iter().copied());

@@ -29,7 +29,7 @@ use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
-use crate::aggregate;
+use crate::aggregate::{self, Place};
 use crate::catalog::{Catalog, data_type};
 use crate::engine::{Engine, Query, Settings};
 use crate::error::Error;
@@ -166,7 +166,7 @@ pub(crate) fn world_placed(
     }
     let dialect = Dialect::default();
     let (finality, threads, confidence) = (Finality::Local, 2, 0.95);
-    let settings = Settings { day, finality, threads, confidence, dialect };
+    let settings = Settings { day, finality, threads, memory: None, confidence, dialect };
     let signer = Signer::from_seed(&[9; 32]);
     let as_ledger: Arc<dyn Ledger> = Arc::clone(&ledger) as Arc<dyn Ledger>;
     let catalog = Catalog::new(extracts).unwrap();
@@ -252,6 +252,7 @@ fn manifest(site: &str, account: Digest, buckets: usize, tables: Vec<TableManife
 pub(crate) type Bins = BTreeMap<String, BTreeMap<usize, u64>>;
 
 /// The exact cells of one boundary, by key, with what was declared of them.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Exact {
     pub(crate) cells: BTreeMap<String, Vec<i128>>,
     pub(crate) slots: Vec<Slot>,
@@ -269,16 +270,26 @@ pub(crate) fn exact(
     bounds: ContributionBounds,
     threads: usize,
 ) -> Result<Vec<Exact>, Error> {
+    exact_at(world, sql, bounds, Place::Here(threads))
+}
+
+/// The same, computed somewhere.
+pub(crate) fn exact_at(
+    world: &World,
+    sql: &str,
+    bounds: ContributionBounds,
+    place: Place<'_>,
+) -> Result<Vec<Exact>, Error> {
     let query = Query { text: sql.to_owned(), epsilon: 1.0, delta: 1e-6, bounds };
     block_on(async {
         let engine = &world.engine;
         let priced = engine.plan(&query).await?;
         engine.check(&priced)?;
-        let settled = settle(engine.catalog(), &priced, &engine.session).await?;
+        let settled = settle(engine.catalog(), &priced, &engine.session, None).await?;
         let (charged, _, _) = engine.charge(&priced, priced.plan.digest)?;
         let scan = VerifiedScan::open(engine.catalog(), &priced, &settled, &charged)?;
         let choice = Digest::sha256(b"fixed");
-        let exact = aggregate::run(&priced, scan, &engine.session, choice, threads).await.unwrap();
+        let exact = aggregate::run(&priced, scan, &engine.session, choice, place).await.unwrap();
         let boundaries = priced.plan.boundaries.iter().zip(exact);
         Ok(boundaries
             .map(|(boundary, exact)| {
@@ -302,7 +313,9 @@ pub(crate) fn exact(
 }
 
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.unwrap();
     runtime.block_on(future)
 }
 

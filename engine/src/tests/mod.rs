@@ -10,7 +10,7 @@ mod budget;
 mod canary;
 mod epidemiology;
 pub(crate) mod fixture;
-mod generator;
+pub(crate) mod generator;
 mod kept;
 mod omop;
 mod quantile_tree;

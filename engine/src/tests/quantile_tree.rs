@@ -8,7 +8,7 @@ use ledger_adapter::manifest::{ColumnKind, ColumnManifest};
 use ledger_adapter::receipt::Trust;
 use ledger_adapter::statement::{DISCRETE_GAUSSIAN, EXPONENTIAL, MechanismRecord};
 
-use crate::aggregate;
+use crate::aggregate::{self, Place};
 use crate::answer::Answer;
 use crate::engine::Query;
 use crate::noise::purse::Purse;
@@ -237,11 +237,12 @@ fn drawn(world: &World, query: &Query) -> (Parameters, Vec<i128>) {
         let engine = &world.engine;
         let priced = engine.plan(query).await.unwrap();
         engine.check(&priced).unwrap();
-        let settled = settle(engine.catalog(), &priced, &engine.session).await.unwrap();
+        let settled = settle(engine.catalog(), &priced, &engine.session, None).await.unwrap();
         let (charged, _, _) = engine.charge(&priced, priced.plan.digest).unwrap();
         let scan = VerifiedScan::open(engine.catalog(), &priced, &settled, &charged).unwrap();
         let choice = Digest::sha256(b"fixed");
-        let exact = aggregate::run(&priced, scan, &engine.session, choice, 1).await.unwrap();
+        let exact =
+            aggregate::run(&priced, scan, &engine.session, choice, Place::Here(1)).await.unwrap();
         let mut purse = Purse::open(charged);
         tape::record(|| perturb::run(&priced, exact, &mut purse, 0.95).unwrap())
     });

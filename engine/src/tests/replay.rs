@@ -9,7 +9,7 @@ use ledger_adapter::cost::Cost;
 use ledger_adapter::digest::Digest;
 use ledger_adapter::statement::MechanismRecord;
 
-use crate::aggregate;
+use crate::aggregate::{self, Place};
 use crate::answer::Answer;
 use crate::engine::Query;
 use crate::error::Error;
@@ -119,11 +119,11 @@ async fn walk(
         return Ok(None);
     }
     engine.check(&priced)?;
-    let settled = settle(engine.catalog(), &priced, &engine.session).await?;
+    let settled = settle(engine.catalog(), &priced, &engine.session, None).await?;
     let (charged, _, _) = engine.charge(&priced, priced.plan.digest)?;
     let scan = VerifiedScan::open(engine.catalog(), &priced, &settled, &charged)?;
     let choice = Digest::sha256(b"fixed");
-    let exact = aggregate::run(&priced, scan, &engine.session, choice, 1).await;
+    let exact = aggregate::run(&priced, scan, &engine.session, choice, Place::Here(1)).await;
     let exact = exact.map_err(|e| Stop::Broken(format!("it fails past the gate: {e}")))?;
     let confidence = engine.settings.confidence;
     let mut purse = Purse::open(charged);

@@ -283,7 +283,8 @@ pub(crate) fn engine(central: &From, cards: &Path, own: Option<usize>, sites: us
     let own = own.map(|s| format!("site-{s}"));
     let catalog = catalog.with_records_of(own.as_deref()).unwrap();
     let (finality, dialect) = (Finality::Local, Dialect::default());
-    let settings = Settings { day: 20_000, finality, threads: 2, confidence: 0.95, dialect };
+    let settings =
+        Settings { day: 20_000, finality, threads: 2, memory: None, confidence: 0.95, dialect };
     let ledger = Arc::clone(&central.ledger) as Arc<dyn Ledger>;
     let log = Box::new(|incident, why: &str| eprintln!("incident {incident}: {why}"));
     Engine::new(catalog, ledger, signer(9), settings, log).unwrap()

@@ -1,0 +1,138 @@
+//! Buckets computed on other machines, by Apache DataFusion Ballista.
+//!
+//! ```text
+//!  coordinator        scheduler           executors
+//!  client ─ tickets ▶ node::schedule ◀─── node::execute ─ ticket ▶ work ▶ aggregate::operator
+//!    ▲                                        │    one bucket: opened, verified, bounded
+//!    └──── exact sums of one bucket ──────────┘
+//! ```
+//! A query's boundary is one stage: [`ticket::TicketExec`] over a ticket for each bucket. What the
+//! tickets are about is bytes to Ballista ([`work::Work`]): the plan of a bucket, its bounds, and
+//! which extracts, by their names on the ledger. An executor opens them itself, and checks every
+//! byte that it reads as the coordinator does; it never sees the ledger, the account, or noise.
+//! What a bucket came to is exact, and goes to the coordinator only, who takes each bucket once,
+//! asks again for those that were lost, and adds up integers: so the answer is bit for bit the one
+//! that it would have computed itself, whoever was lost on the way.
+//!
+//! There is no mode without mutual TLS. All members of a cluster have certificates of one authority
+//! with the name [`MEMBER`]: whoever has one is trusted with exact sums of buckets.
+
+mod client;
+mod codec;
+mod guard;
+pub mod node;
+#[cfg(test)]
+mod tests;
+mod ticket;
+mod work;
+
+use std::fmt;
+use std::sync::Arc;
+
+use ballista_core::extension::EndpointOverrideFn;
+use ballista_core::utils::{GrpcClientConfig, create_grpc_client_endpoint};
+use datafusion::error::DataFusionError;
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity, ServerTlsConfig};
+
+use crate::engine::Engine;
+use crate::error::chain;
+
+pub use client::Cluster;
+pub(crate) use work::{Work, encoded};
+
+/// The name in the certificates of a cluster's members.
+pub const MEMBER: &str = "cluster";
+
+/// Why a cluster could not do its part.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClusterError {
+    /// Nobody answers there, or with another certificate.
+    #[error("the cluster at {address} cannot be reached: {reason}")]
+    Unreachable {
+        /// Where it should be.
+        address: String,
+        /// Why not.
+        reason: String,
+    },
+    /// It took the work and came to nothing.
+    #[error("the cluster gave up: {0}")]
+    GivenUp(String),
+    /// What came back is not what was asked for.
+    #[error("the cluster answered something else than it was asked: {0}")]
+    Answer(&'static str),
+    /// A member cannot start or go on.
+    #[error("a member of the cluster stopped: {0}")]
+    Member(String),
+    /// A plan has no bytes, or they are none.
+    #[error("the work cannot be told to others")]
+    Work(#[from] DataFusionError),
+}
+
+/// The certificate of a member: PEM files.
+#[derive(Clone)]
+pub struct Papers {
+    /// Who is trusted.
+    pub authority: Vec<u8>,
+    /// The certificate of this member, for [`MEMBER`].
+    pub certificate: Vec<u8>,
+    /// Its key.
+    pub key: Vec<u8>,
+}
+
+impl fmt::Debug for Papers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Papers(…)")
+    }
+}
+
+impl Papers {
+    fn identity(&self) -> (Certificate, Identity) {
+        let own = Identity::from_pem(&self.certificate, &self.key);
+        (Certificate::from_pem(&self.authority), own)
+    }
+
+    fn server(&self) -> ServerTlsConfig {
+        let (authority, own) = self.identity();
+        ServerTlsConfig::new().identity(own).client_ca_root(authority)
+    }
+
+    fn endpoint(&self) -> EndpointOverrideFn {
+        let (authority, own) = self.identity();
+        let config = ClientTlsConfig::new();
+        let config = config.ca_certificate(authority).identity(own).domain_name(MEMBER);
+        Arc::new(move |endpoint: Endpoint| Ok(endpoint.tls_config(config.clone())?))
+    }
+}
+
+impl Engine {
+    /// Has buckets computed on a cluster, whose members find the extracts where they are here.
+    /// Noise is added here, and answers are the same.
+    #[must_use]
+    pub fn with_cluster(mut self, cluster: Cluster) -> Self {
+        self.cluster = Some(cluster);
+        self
+    }
+}
+
+/// How a member calls the one at `address`.
+fn endpoint(papers: &Papers, address: &str) -> Result<Endpoint, ClusterError> {
+    let unreachable = |error: &dyn std::error::Error| ClusterError::Unreachable {
+        address: address.to_owned(),
+        reason: chain(error),
+    };
+    let limits = GrpcClientConfig {
+        connect_timeout_seconds: CONNECT_SECONDS,
+        timeout_seconds: CALL_SECONDS,
+        ..GrpcClientConfig::default()
+    };
+    let endpoint = create_grpc_client_endpoint(format!("https://{address}"), Some(&limits));
+    papers.endpoint()(endpoint.map_err(|error| unreachable(&error))?)
+        .map_err(|error| unreachable(error.as_ref()))
+}
+
+const CONNECT_SECONDS: u64 = 2;
+const CALL_SECONDS: u64 = 20;
+
+/// The longest message between members.
+const MESSAGE_BYTES_MAX: usize = 64 << 20;
