@@ -4,9 +4,11 @@
 //! contest make q0|join|keys|tpch|peers ROWS DIR     records, as an attested extract
 //! contest ask graunt|datafusion DATA QUERY DIR RUNS  {"seconds": […], "peak_mib": n, "rows": n}
 //! contest sql DATA QUERY                             the text that everybody is asked
+//! contest encodings EXTRACT                          what each column costs under each encoding
 //! ```
 
 mod ask;
+mod encodings;
 mod make;
 mod queries;
 mod tables;
@@ -25,6 +27,7 @@ fn main() -> Outcome {
         ["ask", system, data, query, directory, runs] => {
             ask::run(system, (data, query), Path::new(directory), runs.parse()?)
         }
+        ["encodings", extract] => encodings::run(Path::new(extract)),
         ["sql", data, query] => {
             println!("{}", queries::find(data, query)?.sql);
             Ok(())

@@ -13,6 +13,7 @@ mod bounding;
 pub(crate) mod cells;
 pub(crate) mod exact;
 mod groups;
+pub(crate) mod memory;
 mod nested;
 pub(crate) mod operator;
 pub(crate) mod part;

@@ -51,7 +51,7 @@ pub(crate) struct Ordered {
 impl Unclustered {
     /// For rows with so many columns; memory and disk are those of the task.
     pub(crate) fn new(columns: usize, context: &TaskContext) -> Self {
-        let consumer = MemoryConsumer::new("rows put aside").with_can_spill(true);
+        let consumer = MemoryConsumer::new(ASIDE).with_can_spill(true);
         Self {
             width: 2 + columns,
             parts: (0..PARTS).map(|_| PutAside::default()).collect(),
@@ -117,7 +117,7 @@ impl Unclustered {
     fn spill(&mut self) -> Result<(), DataFusionError> {
         for part in self.parts.iter_mut().filter(|part| !part.rows.is_empty()) {
             if part.spilled.is_none() {
-                let file = self.disk.create_tmp_file("rows put aside")?;
+                let file = self.disk.create_tmp_file(ASIDE)?;
                 let writer = file.open_writer()?;
                 part.spilled = Some((file, writer));
             }
@@ -172,6 +172,9 @@ fn part_of(person: i64) -> usize {
     // Its uppermost six bits.
     usize::try_from(mixed >> 58).unwrap_or(0)
 }
+
+/// Who takes the memory of them.
+pub(crate) const ASIDE: &str = "rows put aside";
 
 /// Parts that rows are split into.
 const PARTS: usize = 64;

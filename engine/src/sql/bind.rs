@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionContext;
-use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionConfig;
 
@@ -14,6 +13,7 @@ use datafusion::functions_aggregate::percentile_cont::percentile_cont_udaf;
 use datafusion::functions_aggregate::variance::{var_pop_udaf, var_samp_udaf};
 use datafusion::logical_expr::AggregateUDF;
 
+use crate::aggregate::memory::Spilling;
 use crate::catalog::Catalog;
 use crate::error::{Code, Error, Rejection};
 use crate::privacy::marked;
@@ -30,19 +30,12 @@ pub(crate) struct BoundQuery {
 
 /// A session in which the catalog's tables have a schema and no rows.
 ///
-/// Operators that can do with less take no more than `memory` bytes together.
+/// Rows that are put aside take no more than `memory` bytes; the rest of them is on disk.
 ///
 /// # Errors
 /// [`Error::Internal`] if a table cannot be registered.
 pub(crate) fn session(catalog: &Catalog, memory: Option<usize>) -> Result<SessionContext, Error> {
-    let pool = memory.map(|bytes| Arc::new(FairSpillPool::new(bytes)) as Arc<dyn MemoryPool>);
-    let runtime = RuntimeEnvBuilder::new();
-    let runtime = match pool {
-        Some(pool) => runtime.with_memory_pool(pool),
-        None => runtime,
-    };
-    let runtime = runtime.build_arc().map_err(|_| Error::Internal("no memory can be had"))?;
-    let context = SessionContext::new_with_config_rt(config(), runtime);
+    let context = SessionContext::new_with_config_rt(config(), runtime(memory)?);
     marked::functions().into_iter().for_each(|function| context.register_udf(function));
     for (function, names) in OTHER_NAMES {
         let function = function().as_ref().clone().with_aliases(names.iter().copied());
@@ -56,6 +49,19 @@ pub(crate) fn session(catalog: &Catalog, memory: Option<usize>) -> Result<Sessio
     omop::register_views(&context, catalog)
         .map_err(|_| Error::Internal("a view of OMOP tables cannot be registered"))?;
     Ok(context)
+}
+
+/// Memory and disk for what runs, with so many bytes for rows that are put aside.
+///
+/// # Errors
+/// [`Error::Internal`] if there is no place for temporary files.
+pub(crate) fn runtime(memory: Option<usize>) -> Result<Arc<RuntimeEnv>, Error> {
+    let runtime = RuntimeEnvBuilder::new();
+    let runtime = match memory {
+        Some(bytes) => runtime.with_memory_pool(Arc::new(Spilling::new(bytes))),
+        None => runtime,
+    };
+    runtime.build_arc().map_err(|_| Error::Internal("temporary files have no place"))
 }
 
 /// The one configuration in which plans are made and run. One partition: buckets run beside one

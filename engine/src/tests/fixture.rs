@@ -10,6 +10,7 @@ use arrow::array::{
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{Field, Int64Type, Schema};
 use arrow::util::display::array_value_to_string;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::SessionContext;
 use ledger_adapter::bucket::bucket_of;
 use ledger_adapter::charge::{Attestation, Finality, Opening};
@@ -39,6 +40,7 @@ use crate::privacy::relation::ContributionBounds;
 use crate::scan::extract::VerifiedExtract;
 use crate::scan::gate::VerifiedScan;
 use crate::scan::public::settle;
+use crate::sql::bind::runtime;
 use crate::sql::dialect::Dialect;
 
 /// A table of a test: its shape, and its rows over all persons.
@@ -118,6 +120,16 @@ pub(crate) struct World {
     pub(crate) engine: Engine,
     pub(crate) ledger: Arc<MemoryLedger>,
     pub(crate) directory: TempDir,
+}
+
+impl World {
+    /// The same with so many bytes for rows that are put aside.
+    pub(crate) fn with_memory(mut self, bytes: usize) -> Self {
+        let state = SessionStateBuilder::new_from_existing(self.engine.session.state());
+        let state = state.with_runtime_env(runtime(Some(bytes)).unwrap()).build();
+        self.engine.session = SessionContext::new_with_state(state);
+        self
+    }
 }
 
 /// One site's tables under attestation, in an engine with a large budget.

@@ -8,7 +8,7 @@ use proptest::test_runner::{Config, TestRng, TestRunner};
 
 use crate::engine::Query;
 use crate::error::Error;
-use crate::tests::fixture::{Exact, Person, Visit, clinic, exact};
+use crate::tests::fixture::{Exact, Person, Table, Visit, clinic, exact};
 use crate::tests::generator::{query, with_views};
 
 /// Number of random queries; more by `GRAUNT_SENSITIVITY_QUERIES`.
@@ -22,20 +22,21 @@ fn removing_any_one_person_moves_no_cell_further_than_declared() {
     let queries = number("GRAUNT_SENSITIVITY_QUERIES", QUERIES);
     let mut random = seeded(17);
     let (mut asked, mut admitted, mut moved) = (0, 0, 0u64);
-    let mut backwards = false;
+    let mut ways = [Way::Ordered, Way::PutAside, Way::OnDisk].into_iter().cycle();
     while asked < queries {
         let mut persons = database(&mut random);
-        // Every second extract is not in order of person, so that rows are put aside first.
-        if backwards {
+        let way = ways.next();
+        if way != Some(Way::Ordered) {
             persons.reverse();
         }
-        backwards = !backwards;
         let tables = clinic(&persons);
-        let with = with_views(std::slice::from_ref(&tables));
-        let fewer: Vec<_> = persons
-            .iter()
-            .map(|p| with_views(&[tables.iter().map(|t| t.without(p.id)).collect()]))
-            .collect();
+        let world = |tables: Vec<Table>| {
+            let world = with_views(&[tables]);
+            if way == Some(Way::OnDisk) { world.with_memory(256) } else { world }
+        };
+        let with = world(tables.clone());
+        let without = |p: &Person| tables.iter().map(|t| t.without(p.id)).collect();
+        let fewer: Vec<_> = persons.iter().map(|p| world(without(p))).collect();
         for _ in 0..QUERIES_PER_DATABASE.min(queries - asked) {
             let Query { text, bounds, .. } = query(&mut random, 1.0);
             let _said = Said(&text);
@@ -56,6 +57,17 @@ fn removing_any_one_person_moves_no_cell_further_than_declared() {
     }
     assert!(admitted * 3 > asked, "only {admitted} of {asked} queries are admitted");
     assert!(moved > 150, "the queries hardly touch the records: {moved} cells moved");
+}
+
+/// How rows come to the operator.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    /// In order of person.
+    Ordered,
+    /// In no order, so that they are put aside first.
+    PutAside,
+    /// The same, where they do not fit into memory.
+    OnDisk,
 }
 
 /// A refusal names its rule; nothing else is said of a query that is not answered.
