@@ -31,6 +31,11 @@ use crate::fail::Failure;
 use crate::output::Output;
 
 fn main() -> ExitCode {
+    // What a library says when it panics may name a value of a record: only the place is told.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
+        output::remark(format_args!("internal error{place}"));
+    }));
     let cli = match commands::parse(std::env::args_os()) {
         Ok(cli) => cli,
         // Help and version come this way as well, with exit code 0.

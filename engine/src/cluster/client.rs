@@ -4,7 +4,6 @@
 //! that were done anew twice.
 
 use std::collections::BTreeSet;
-use std::error::Error as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,9 +32,11 @@ use tonic::Request;
 use tonic::transport::Channel;
 
 use crate::aggregate::exact::Sums;
+use crate::catalog::Catalog;
 use crate::cluster::codec::StageCodec;
+use crate::cluster::papers::endpoint;
 use crate::cluster::ticket::{TicketExec, tickets, untold};
-use crate::cluster::{ClusterError, MESSAGE_BYTES_MAX, Papers, Work, endpoint};
+use crate::cluster::{ClusterError, MESSAGE_BYTES_MAX, Papers, Work};
 use crate::error::chain;
 
 /// A cluster that computes buckets.
@@ -56,21 +57,29 @@ impl Cluster {
         Self { address: address.to_owned(), papers, patience }
     }
 
-    /// Sees that it is there, and hears us.
+    /// Sees that it hears us, that an executor is there, and that it finds the extracts: it has a
+    /// ticket done that reads no record.
     ///
     /// # Errors
     /// [`ClusterError::Unreachable`].
-    pub async fn reach(&self) -> Result<(), ClusterError> {
-        let mut scheduler = self.scheduler().await?;
-        // Whoever has no right certificate learns of it by the first call only.
-        let nothing = GetJobStatusParams { job_id: String::new() };
-        match scheduler.get_job_status(nothing).await {
-            Err(status) if status.source().is_some() => Err(ClusterError::Unreachable {
-                address: self.address.clone(),
-                reason: chain(&status),
-            }),
-            _ => Ok(()),
-        }
+    pub(crate) async fn reach(&self, catalog: &Catalog) -> Result<(), ClusterError> {
+        let unreachable = |error: ClusterError| match error {
+            ClusterError::Unreachable { .. } => error,
+            other => {
+                ClusterError::Unreachable { address: self.address.clone(), reason: chain(&other) }
+            }
+        };
+        let work = Arc::new(Work::of_nothing(catalog)?);
+        let reached = async {
+            let job = self.job(&work, &[0]).await?;
+            let place = job.places.first().ok_or(ClusterError::Answer("no place"))?;
+            let fetched = self.fetch(place, &[0]).await;
+            self.clean(job).await;
+            fetched.map(|_| ())
+        };
+        let late = |_| ClusterError::GivenUp("no executor takes a ticket".to_owned());
+        let reached = tokio::time::timeout(self.patience.min(REACH_MAX), reached).await;
+        reached.map_err(late).flatten().map_err(unreachable)
     }
 
     /// Adds the exact sums of every bucket from 0 to `buckets` to `sums`, each once.
@@ -86,7 +95,7 @@ impl Cluster {
         let work = Arc::new(work);
         let buckets = u32::try_from(buckets).map_err(|_| ClusterError::Answer("buckets"))?;
         let mut missing: BTreeSet<u32> = (0..buckets).collect();
-        let (mut since, mut failures) = (Instant::now(), 0);
+        let (mut since, mut failures) = (None, 0);
         while !missing.is_empty() {
             let asked: Vec<u32> = missing.iter().copied().collect();
             let before = missing.len();
@@ -99,12 +108,14 @@ impl Cluster {
                 Err(error) => Some(error),
             };
             if missing.len() < before {
-                (since, failures) = (Instant::now(), 0);
+                (since, failures) = (None, 0);
                 continue;
             }
-            failures += 1;
+            let fault = fault.unwrap_or(ClusterError::Answer("no bucket at all"));
+            // Who is not there may come back; who fails again and again will not do better.
+            failures += u32::from(!matches!(fault, ClusterError::Unreachable { .. }));
+            let since = since.get_or_insert_with(Instant::now);
             if since.elapsed() > self.patience || failures >= FAILURES_MAX {
-                let fault = fault.unwrap_or(ClusterError::Answer("no bucket at all"));
                 return Err(ClusterError::GivenUp(fault.to_string()));
             }
             tokio::time::sleep(PAUSE).await;
@@ -177,15 +188,20 @@ impl Cluster {
         loop {
             let status = GetJobStatusParams { job_id: id.clone() };
             let status = scheduler.get_job_status(status).await.map_err(stopped)?.into_inner();
-            match status.status.and_then(|status| status.status) {
+            let status = status.status.and_then(|status| status.status);
+            match status {
                 Some(Status::Successful(done)) => {
                     return Ok(Job { id, session_id, places: done.partition_location });
                 }
                 Some(Status::Failed(failed)) => return Err(ClusterError::GivenUp(failed.error)),
-                // Once it runs it is for the scheduler to tell whether somebody works on it.
-                Some(Status::Running(_)) => {}
-                _ if begun.elapsed() > self.patience => {
+                // A scheduler that began anew knows nothing of it.
+                None => return Err(ClusterError::GivenUp("the job is not known".to_owned())),
+                Some(Status::Queued(_)) if begun.elapsed() > self.patience => {
                     return Err(ClusterError::GivenUp("nobody takes the work".to_owned()));
+                }
+                // It is told as running, too, while there is no executor left.
+                _ if begun.elapsed() > self.patience * RUNNING_PATIENCES => {
+                    return Err(ClusterError::GivenUp("it takes too long".to_owned()));
                 }
                 _ => {}
             }
@@ -247,6 +263,12 @@ fn settings() -> SessionConfig {
 fn stopped(error: impl std::error::Error) -> ClusterError {
     ClusterError::GivenUp(error.to_string())
 }
+
+/// A job may run so many times as long as the next bucket of it is waited for.
+const RUNNING_PATIENCES: u32 = 60;
+
+/// Longest wait for an executor before a query is charged.
+const REACH_MAX: Duration = Duration::from_secs(30);
 
 /// Jobs in a row that may come to nothing.
 const FAILURES_MAX: u32 = 4;

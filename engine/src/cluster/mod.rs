@@ -21,24 +21,19 @@ mod client;
 mod codec;
 mod guard;
 pub mod node;
+mod papers;
 #[cfg(test)]
 mod tests;
 mod ticket;
 mod work;
 
-use std::fmt;
-use std::sync::Arc;
-
-use ballista_core::extension::EndpointOverrideFn;
-use ballista_core::utils::{GrpcClientConfig, create_grpc_client_endpoint};
 use datafusion::error::DataFusionError;
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity, ServerTlsConfig};
 
 use crate::engine::Engine;
-use crate::error::chain;
 
 pub use client::Cluster;
-pub(crate) use work::{Work, encoded};
+pub use papers::Papers;
+pub(crate) use work::{Work, check};
 
 /// The name in the certificates of a cluster's members.
 pub const MEMBER: &str = "cluster";
@@ -69,42 +64,6 @@ pub enum ClusterError {
     Work(#[from] DataFusionError),
 }
 
-/// The certificate of a member: PEM files.
-#[derive(Clone)]
-pub struct Papers {
-    /// Who is trusted.
-    pub authority: Vec<u8>,
-    /// The certificate of this member, for [`MEMBER`].
-    pub certificate: Vec<u8>,
-    /// Its key.
-    pub key: Vec<u8>,
-}
-
-impl fmt::Debug for Papers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Papers(…)")
-    }
-}
-
-impl Papers {
-    fn identity(&self) -> (Certificate, Identity) {
-        let own = Identity::from_pem(&self.certificate, &self.key);
-        (Certificate::from_pem(&self.authority), own)
-    }
-
-    fn server(&self) -> ServerTlsConfig {
-        let (authority, own) = self.identity();
-        ServerTlsConfig::new().identity(own).client_ca_root(authority)
-    }
-
-    fn endpoint(&self) -> EndpointOverrideFn {
-        let (authority, own) = self.identity();
-        let config = ClientTlsConfig::new();
-        let config = config.ca_certificate(authority).identity(own).domain_name(MEMBER);
-        Arc::new(move |endpoint: Endpoint| Ok(endpoint.tls_config(config.clone())?))
-    }
-}
-
 impl Engine {
     /// Has buckets computed on a cluster, whose members find the extracts where they are here.
     /// Noise is added here, and answers are the same.
@@ -115,24 +74,5 @@ impl Engine {
     }
 }
 
-/// How a member calls the one at `address`.
-fn endpoint(papers: &Papers, address: &str) -> Result<Endpoint, ClusterError> {
-    let unreachable = |error: &dyn std::error::Error| ClusterError::Unreachable {
-        address: address.to_owned(),
-        reason: chain(error),
-    };
-    let limits = GrpcClientConfig {
-        connect_timeout_seconds: CONNECT_SECONDS,
-        timeout_seconds: CALL_SECONDS,
-        ..GrpcClientConfig::default()
-    };
-    let endpoint = create_grpc_client_endpoint(format!("https://{address}"), Some(&limits));
-    papers.endpoint()(endpoint.map_err(|error| unreachable(&error))?)
-        .map_err(|error| unreachable(error.as_ref()))
-}
-
-const CONNECT_SECONDS: u64 = 2;
-const CALL_SECONDS: u64 = 20;
-
-/// The longest message between members.
-const MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// The longest message between members: the work of as many tasks as an executor asks for at once.
+const MESSAGE_BYTES_MAX: usize = 256 << 20;

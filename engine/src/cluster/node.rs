@@ -2,9 +2,9 @@
 //! them. Executors call, and are called by the coordinator only: Ballista's other way, in which
 //! the scheduler calls executors, has no TLS.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,17 +30,19 @@ use ballista_scheduler::config::{SchedulerConfig, TaskDistributionPolicy};
 use ballista_scheduler::scheduler_process::create_scheduler;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use tokio::net::TcpListener;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
+use crate::aggregate::memory::Spilling;
 use crate::cluster::codec::StageCodec;
 use crate::cluster::guard::Guard;
-use crate::cluster::{ClusterError, MESSAGE_BYTES_MAX, Papers, endpoint};
+use crate::cluster::papers::{endpoint, heard};
+use crate::cluster::{ClusterError, MESSAGE_BYTES_MAX, Papers};
 
 /// Gives out tickets until it is dropped. An executor that is not heard of for `lost_after`
 /// seconds, 6 at least, is lost, and its tickets are given to others.
@@ -80,6 +82,7 @@ pub async fn schedule(
     let service = SchedulerGrpcServer::new(scheduler.await.map_err(member)?)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
+    let service = InterceptedService::new(service, heard);
     let mut server = Server::builder().tls_config(papers.server()).map_err(member)?;
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     server.add_service(service).serve_with_incoming(incoming).await.map_err(member)
@@ -97,7 +100,7 @@ pub struct ExecutorTerms {
     pub directory: PathBuf,
     /// Buckets at a time; at least 1.
     pub cores: u32,
-    /// Memory of all tasks together, in bytes.
+    /// Memory of rows that are put aside, of all tasks together, in bytes.
     pub memory: usize,
 }
 
@@ -111,7 +114,7 @@ pub async fn execute(
     terms: ExecutorTerms,
     papers: Papers,
 ) -> Result<(), ClusterError> {
-    let directory = emptied(&terms).map_err(member)?;
+    let (directory, _lock) = emptied(&terms).map_err(member)?;
     let address = listener.local_addr().map_err(member)?;
     let cores = terms.cores.max(1);
     let metadata = ExecutorRegistration {
@@ -130,7 +133,7 @@ pub async fn execute(
     let spilt = DiskManagerMode::Directories(vec![terms.directory.join(SPILT)]);
     let runtime = RuntimeEnvBuilder::new()
         .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(spilt))
-        .with_memory_pool(Arc::new(FairSpillPool::new(terms.memory)))
+        .with_memory_pool(Arc::new(Spilling::new(terms.memory)))
         .build_arc()?;
     let runtime: RuntimeProducer = Arc::new(move |_| Ok(Arc::clone(&runtime)));
     let custom = papers.endpoint();
@@ -146,6 +149,7 @@ pub async fn execute(
     let service = FlightServiceServer::new(BallistaFlightService::new(directory))
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
+    let service = InterceptedService::new(service, heard);
     let mut server = Server::builder().tls_config(papers.server()).map_err(member)?;
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let serve = server.add_service(service).serve_with_incoming(incoming);
@@ -165,24 +169,36 @@ pub async fn execute(
     }
 }
 
-/// Makes the directory anew: what is in it is of an executor that ended.
-fn emptied(terms: &ExecutorTerms) -> io::Result<String> {
+/// Makes the directory anew: what is in it is of an executor that ended. The file is locked for as
+/// long as it is kept.
+fn emptied(terms: &ExecutorTerms) -> io::Result<(String, File)> {
     let text = || io::Error::new(io::ErrorKind::InvalidInput, "its directory's path is no text");
     let directory = terms.directory.to_str().map(str::to_owned).ok_or_else(text)?;
     // Only what an executor left is deleted, so that a wrong path costs nobody their files.
-    if terms.directory.exists() && !terms.directory.join(SPILT).exists() {
+    if terms.directory.exists() && !terms.directory.join(LOCK).exists() {
         let is_empty = fs::read_dir(&terms.directory)?.next().is_none();
         if !is_empty {
             let what = "its directory has files that are not an executor's";
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
         }
     }
-    match fs::remove_dir_all(&terms.directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+    let lock = terms.directory.join(LOCK);
+    let open = || OpenOptions::new().create(true).truncate(false).write(true).open(&lock);
+    let is_used = |_| io::Error::new(io::ErrorKind::ResourceBusy, "another has its directory");
+    DirBuilder::new().recursive(true).mode(0o700).create(&terms.directory)?;
+    let kept = open()?;
+    kept.try_lock().map_err(is_used)?;
+    for entry in fs::read_dir(&terms.directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else if entry.file_name() != LOCK {
+            fs::remove_file(entry.path())?;
+        }
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(terms.directory.join(SPILT))?;
-    Ok(directory)
+    fs::set_permissions(&terms.directory, Permissions::from_mode(0o700))?;
+    DirBuilder::new().mode(0o700).create(terms.directory.join(SPILT))?;
+    Ok((directory, kept))
 }
 
 pub(super) fn member(error: impl std::error::Error) -> ClusterError {
@@ -191,6 +207,9 @@ pub(super) fn member(error: impl std::error::Error) -> ClusterError {
 
 /// Rows that do not fit into memory, within an executor's directory.
 const SPILT: &str = "spilt";
+
+/// Locked by who has the directory.
+const LOCK: &str = "lock";
 
 /// A busy executor is heard of every five seconds.
 const LOST_AFTER_MIN: u64 = 6;

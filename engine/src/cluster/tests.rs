@@ -76,13 +76,16 @@ struct Members {
     address: String,
     executors: Vec<(Process, PathBuf)>,
     papers: Papers,
+    /// Of the same authority, and no member.
+    other: Papers,
     directory: TempDir,
     _scheduler: Process,
 }
 
 impl Members {
     fn new(executors: usize) -> Self {
-        let papers = authority()(MEMBER);
+        let authority = authority();
+        let (papers, other) = (authority(MEMBER), authority("site-1"));
         let scheduler = Process::new();
         let listener = scheduler.listen();
         let address = listener.local_addr().unwrap().to_string();
@@ -94,6 +97,7 @@ impl Members {
             address,
             executors: executors_made,
             papers,
+            other,
             directory,
             _scheduler: scheduler,
         };
@@ -246,18 +250,21 @@ fn a_changed_byte_is_found_by_whoever_reads_it() {
 
 #[test]
 fn who_has_no_certificate_of_the_authority_is_no_member() {
-    let members = Members::new(0);
+    let members = Members::new(1);
+    let world = world(&[clinic(&persons())], 2);
     let reach = |papers: Papers| {
-        let cluster = Cluster::new(&members.address, papers, Duration::from_secs(1));
-        block_on(async move { cluster.reach().await })
+        let cluster = Cluster::new(&members.address, papers, Duration::from_secs(20));
+        block_on(cluster.reach(world.engine.catalog()))
     };
     reach(members.papers.clone()).unwrap();
+    // Somebody else, of the same authority.
+    let said = reach(members.other.clone()).unwrap_err().to_string();
+    assert!(said.contains("not that of a member"), "{said}");
     let stranger = authority()(MEMBER);
     assert!(matches!(reach(stranger.clone()), Err(ClusterError::Unreachable { .. })));
     // With the right authority and no certificate of it, a caller is not heard.
     let half = Papers { authority: members.papers.authority.clone(), ..stranger };
     let cluster = Cluster::new(&members.address, half, Duration::from_secs(1));
-    let world = world(&[clinic(&persons())], 2);
     let engine = World { engine: world.engine.with_cluster(cluster), ..world };
     let bounds = ContributionBounds::default();
     let text = "SELECT COUNT(*) FROM visit".to_owned();

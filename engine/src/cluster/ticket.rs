@@ -193,8 +193,10 @@ impl ExecutionPlan for TicketExec {
                 return Err(none());
             }
             let (bucket, number) = (*bucket, *bucket as usize);
-            let parts = work.over(number, &extracts, &context)?.execute(0, context)?;
-            let parts: Vec<RecordBatch> = parts.try_collect().await?;
+            let parts: Vec<RecordBatch> = match work.over(number, &extracts, &context)? {
+                Some(bound) => bound.execute(0, context)?.try_collect().await?,
+                None => vec![],
+            };
             let rows = parts.iter().map(RecordBatch::num_rows).sum();
             let parts = parts.iter().map(|part| told(part, bucket));
             let told: Vec<_> = parts.chain([ended(bucket, rows)]).collect();

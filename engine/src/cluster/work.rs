@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result as PlanResult};
 use datafusion::execution::TaskContext;
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion::prelude::SessionContext;
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
@@ -62,13 +64,48 @@ struct Keys {
 ///
 /// # Errors
 /// If it holds what has no bytes.
-pub(crate) fn encoded(plan: &Arc<dyn ExecutionPlan>) -> PlanResult<Vec<u8>> {
+fn encoded(plan: &Arc<dyn ExecutionPlan>) -> PlanResult<Vec<u8>> {
     let plan = PhysicalPlanNode::try_from_physical_plan(Arc::clone(plan), &PlanCodec::default())?;
-    let bytes = plan.encode_to_vec();
-    if bytes.len() > PLAN_BYTES_MAX {
-        return Err(DataFusionError::Plan("its public parts are too large".to_owned()));
+    Ok(plan.encode_to_vec())
+}
+
+/// Sees that the plans of a boundary can be told to others: as they were planned, and with
+/// nothing lost on the way.
+///
+/// # Errors
+/// If not.
+pub(crate) fn check(
+    logical: &[LogicalPlan],
+    plans: &[Arc<dyn ExecutionPlan>],
+    session: &SessionContext,
+) -> PlanResult<()> {
+    let is_told = |expr: &Expr| match expr {
+        // DataFusion's encoding leaves both out.
+        Expr::WindowFunction(window)
+            if window.params.filter.is_some() || window.params.null_treatment.is_some() =>
+        {
+            Err(fault("FILTER and IGNORE NULLS of a window have no bytes"))
+        }
+        _ => Ok(TreeNodeRecursion::Continue),
+    };
+    for plan in logical {
+        plan.apply_with_subqueries(|node| node.apply_expressions(|expr| expr.apply(is_told)))?;
     }
-    Ok(bytes)
+    let (context, codec, mut bytes) = (session.task_ctx(), PlanCodec::default(), 0);
+    for plan in plans {
+        let told = encoded(plan)?;
+        bytes += told.len();
+        let again = PhysicalPlanNode::decode(told.as_slice()).map_err(external)?;
+        let again = again.try_into_physical_plan(&context, &codec)?;
+        let shown = |plan: &dyn ExecutionPlan| displayable(plan).indent(true).to_string();
+        if shown(again.as_ref()) != shown(plan.as_ref()) {
+            return Err(fault("a part of the plan has no bytes"));
+        }
+    }
+    if bytes > PLAN_BYTES_MAX {
+        return Err(fault("its public parts are too large"));
+    }
+    Ok(())
 }
 
 impl Work {
@@ -81,6 +118,20 @@ impl Work {
         inputs: &[Arc<dyn ExecutionPlan>],
         spec: &Spec,
     ) -> PlanResult<Self> {
+        let declared = spec.declared.as_ref();
+        let keys = declared.map(|keys| keys.iter().map(|key| key.to_vec()).collect());
+        let declared = keys.map(|keys| Keys { keys });
+        let spec = Spec { declared: None, ..spec.clone() };
+        let spec = serde_json::to_vec(&spec).map_err(external)?;
+        let plans = inputs.iter().map(encoded).collect::<PlanResult<_>>()?;
+        Ok(Self { spec, declared, plans, ..Self::of_nothing(catalog)? })
+    }
+
+    /// Work that opens the extracts, and reads no record.
+    ///
+    /// # Errors
+    /// If a path has no bytes, or only some of the records are at hand.
+    pub(crate) fn of_nothing(catalog: &Catalog) -> PlanResult<Self> {
         if catalog.records() != Records::All {
             return Err(fault("records of some sites are not at hand"));
         }
@@ -94,17 +145,11 @@ impl Work {
             })
         };
         let extracts = catalog.extracts().iter().map(source).collect::<PlanResult<_>>()?;
-        let declared = spec
-            .declared
-            .as_ref()
-            .map(|keys| Keys { keys: keys.iter().map(|key| key.to_vec()).collect() });
-        let spec = Spec { declared: None, ..spec.clone() };
-        let spec = serde_json::to_vec(&spec).map_err(external)?;
-        let plans = inputs.iter().map(encoded).collect::<PlanResult<_>>()?;
-        Ok(Self { extracts, spec, declared, plans })
+        Ok(Self { extracts, ..Self::default() })
     }
 
-    /// The operator over one bucket, its extracts opened and checked.
+    /// The operator over one bucket, its extracts opened and checked; `None` if it is work of
+    /// nothing.
     ///
     /// # Errors
     /// If the bytes are no work, or an extract is not what it should be.
@@ -113,8 +158,11 @@ impl Work {
         bucket: usize,
         extracts: &Extracts,
         context: &TaskContext,
-    ) -> PlanResult<BoundExec> {
+    ) -> PlanResult<Option<BoundExec>> {
         let opened = extracts.opened(&self.extracts)?;
+        if self.plans.is_empty() {
+            return Ok(None);
+        }
         let mut spec: Spec = serde_json::from_slice(&self.spec).map_err(external)?;
         let boxed = |keys: &Keys| keys.keys.iter().map(|key| Box::from(&key[..])).collect();
         spec.declared = self.declared.as_ref().map(boxed);
@@ -127,7 +175,7 @@ impl Work {
             plan.try_into_physical_plan(&context, &codec)
         };
         let inputs = self.plans.iter().map(decoded).collect::<PlanResult<Vec<_>>>()?;
-        Ok(BoundExec::new(vec![inputs], Arc::new(spec), bucket..bucket + 1))
+        Ok(Some(BoundExec::new(vec![inputs], Arc::new(spec), bucket..bucket + 1)))
     }
 }
 
@@ -190,5 +238,5 @@ fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusion
     DataFusionError::External(Box::new(error))
 }
 
-/// The longest plan, in bytes: it goes to every task. Public parts are in it.
-const PLAN_BYTES_MAX: usize = 8 << 20;
+/// The longest plans of a boundary, in bytes: they go to every task. Public parts are in them.
+const PLAN_BYTES_MAX: usize = 4 << 20;

@@ -12,11 +12,11 @@ use ledger_adapter::keys::PublicKey;
 use ledger_adapter::leaves::{GROUP_BYTES, Leaves};
 use ledger_adapter::manifest::{FileManifest, Manifest, Rows};
 use ledger_adapter::statement::{Envelope, Statement};
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::errors::ParquetError;
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::scan::file::VerifiedFile;
+use crate::scan::footer;
 
 /// An extract whose manifest is signed by a trusted key and is the one on the ledger.
 #[derive(Debug)]
@@ -36,7 +36,8 @@ impl VerifiedExtract {
     ///
     /// # Errors
     /// [`LedgerError::Untrusted`] if the manifest is missing, is not the attested one, is not
-    /// signed by a trusted key, or if the leaves do not hash to the attested digests.
+    /// signed by a trusted key, makes no sense, or if the leaves do not hash to the attested
+    /// digests.
     pub fn open(
         directory: &Path,
         root: Digest,
@@ -58,6 +59,9 @@ impl VerifiedExtract {
             LedgerError::Malformed { what: "extract statement", detail: error.to_string() }
         })?;
         let manifest = statement.predicate;
+        if let Some(fault) = footer::nonsense(&manifest) {
+            return Err(untrusted(&place, Untrusted::Disagrees(fault)));
+        }
         let leaves = read_leaves(directory, &manifest)?;
         let none = |files: &Vec<_>| files.iter().map(|_| OnceLock::new()).collect();
         let footers = leaves.iter().map(none).collect();
@@ -127,7 +131,7 @@ impl VerifiedExtract {
     /// The footer of a file, read and checked once.
     ///
     /// # Errors
-    /// [`LedgerError::Untrusted`] if it is not as attested, or none.
+    /// [`LedgerError::Untrusted`] if it is not as attested, is none, or is not of this table.
     pub(crate) fn footer(
         &self,
         (table, number): (usize, usize),
@@ -137,14 +141,7 @@ impl VerifiedExtract {
         if let Some(footer) = known.get() {
             return Ok(footer.clone());
         }
-        let footer = ArrowReaderMetadata::load(file, ArrowReaderOptions::new());
-        let footer = footer.map_err(|error| match error {
-            ParquetError::External(error) => match error.downcast::<LedgerError>() {
-                Ok(error) => *error,
-                Err(_) => untrusted(&file.place(), Untrusted::Disagrees(NO_FOOTER)),
-            },
-            _ => untrusted(&file.place(), Untrusted::Disagrees(NO_FOOTER)),
-        })?;
+        let footer = footer::read(file, &self.manifest.tables[table])?;
         Ok(known.get_or_init(|| footer).clone())
     }
 
@@ -234,9 +231,6 @@ fn untrusted(path: &Path, fault: Untrusted) -> LedgerError {
 
 /// The signed statement, a DSSE envelope.
 const MANIFEST: &str = "manifest.dsse.json";
-
-/// What is wrong with a file that is as attested, and is no Parquet.
-const NO_FOOTER: &str = "its footer cannot be read";
 
 /// The leaves of all files, in the manifest's order.
 const LEAVES: &str = "leaves.bin";

@@ -4,6 +4,7 @@ pub(crate) mod copies;
 pub(crate) mod dictionary;
 pub mod extract;
 pub(crate) mod file;
+mod footer;
 pub(crate) mod gate;
 pub(crate) mod leaf;
 mod merge;

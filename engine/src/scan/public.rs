@@ -10,7 +10,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 
 use crate::catalog::Catalog;
-use crate::cluster::{Cluster, encoded};
+use crate::cluster::{Cluster, check};
 use crate::error::{Code, Error, Rejection};
 use crate::privacy::price::PricedPlan;
 use crate::privacy::settled::PublicPart;
@@ -48,8 +48,11 @@ pub(crate) async fn settle(
     }
     let plans = rehearse(catalog, priced, &tables, session).await?;
     if let Some(cluster) = cluster {
-        plans.iter().try_for_each(|plan| encoded(plan).map(|_| ())).map_err(unsendable)?;
-        cluster.reach().await?;
+        for (boundary, plans) in priced.plan.boundaries.iter().zip(&plans) {
+            let logical = boundary.optimized(session).map_err(unplanned)?;
+            check(logical, plans, session).map_err(unsendable)?;
+        }
+        cluster.reach(catalog).await?;
     }
     Ok(tables)
 }
@@ -64,13 +67,14 @@ async fn rehearse(
     priced: &PricedPlan,
     settled: &Tables,
     session: &SessionContext,
-) -> Result<Vec<Arc<dyn ExecutionPlan>>, Error> {
+) -> Result<Vec<Vec<Arc<dyn ExecutionPlan>>>, Error> {
     let (mut tables, mut plans) = (settled.clone(), Vec::new());
     for spec in priced.plan.tables.iter().filter_map(|name| catalog.table(name)) {
         let empty = MemTable::try_new(Arc::clone(&spec.schema), vec![vec![]]).map_err(unplanned)?;
         tables.insert(spec.name.clone(), Arc::new(empty));
     }
     for boundary in &priced.plan.boundaries {
+        let mut own = Vec::new();
         for plan in boundary.optimized(session).map_err(unplanned)? {
             let state = session.state();
             let plan = over(plan, &tables).map_err(unplanned)?;
@@ -80,8 +84,9 @@ async fn rehearse(
             let planned = planned.await;
             let planned = planned
                 .unwrap_or_else(|error| Err(DataFusionError::ExecutionJoin(Box::new(error))));
-            plans.push(planned.map_err(unplanned)?);
+            own.push(planned.map_err(unplanned)?);
         }
+        plans.push(own);
     }
     Ok(plans)
 }

@@ -9,7 +9,6 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::{DataFusionError, Result as PlanResult};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use ledger_adapter::error::{LedgerError, Untrusted};
 use ledger_adapter::manifest::Rows;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 
@@ -96,7 +95,7 @@ impl BucketTable {
                 let extract = &catalog.extracts()[*extract];
                 let file = extract.file(*table, bucket)?;
                 let footer = extract.footer((*table, bucket), &file)?;
-                OpenFile::new(file, footer, spec)
+                Ok(OpenFile::new(file, footer, spec))
             });
             files.collect::<Result<Vec<_>, Error>>()
         };
@@ -119,21 +118,7 @@ impl BucketTable {
 }
 
 impl OpenFile {
-    fn new(
-        file: VerifiedFile,
-        metadata: ArrowReaderMetadata,
-        spec: &TableSpec,
-    ) -> Result<Self, Error> {
-        let fields = metadata.schema().fields();
-        let same = fields.len() == spec.columns.len()
-            && fields.iter().zip(spec.schema.fields()).all(|(found, declared)| {
-                found.name() == declared.name() && found.data_type() == declared.data_type()
-            });
-        if !same {
-            let place = file.place().display().to_string();
-            let fault = Untrusted::Disagrees("its columns are not those of its manifest");
-            return Err(Error::Untrusted(LedgerError::Untrusted { place, fault }));
-        }
+    fn new(file: VerifiedFile, metadata: ArrowReaderMetadata, spec: &TableSpec) -> Self {
         let unit = spec.unit().and_then(|unit| spec.schema.index_of(unit).ok());
         let is_ordered = metadata.metadata().row_groups().iter().all(|group| {
             let first = group.sorting_columns().and_then(|columns| columns.first());
@@ -141,7 +126,7 @@ impl OpenFile {
                 !first.descending && usize::try_from(first.column_idx).ok() == unit
             })
         });
-        Ok(Self { file, metadata, is_ordered: is_ordered && unit.is_some() })
+        Self { file, metadata, is_ordered: is_ordered && unit.is_some() }
     }
 }
 

@@ -236,7 +236,12 @@ fn in_order(part: &RecordBatch) -> Option<WriterProperties> {
     persons.is_sorted().then(|| properties.build())
 }
 
-fn manifest(site: &str, account: Digest, buckets: usize, tables: Vec<TableManifest>) -> Manifest {
+pub(crate) fn manifest(
+    site: &str,
+    account: Digest,
+    buckets: usize,
+    tables: Vec<TableManifest>,
+) -> Manifest {
     Manifest {
         version: 1,
         extract: Digest::sha256(site.as_bytes()),
