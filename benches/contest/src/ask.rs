@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use engine::catalog::Catalog;
+use engine::cluster::{Cluster, Papers};
 use engine::engine::{Engine, Query, Settings};
 use engine::privacy::relation::ContributionBounds;
 use engine::scan::extract::VerifiedExtract;
@@ -37,7 +38,11 @@ pub(crate) fn run(
         .build()?;
     let extract = directory.join("extract");
     let (seconds, rows) = match system {
-        "graunt" => graunt(&runtime, question, &extract, runs)?,
+        "graunt" => graunt(&runtime, question, &extract, runs, None)?,
+        address if address.contains(':') => {
+            let cluster = Cluster::new(address, papers()?, Duration::from_secs(60));
+            graunt(&runtime, question, &extract, runs, Some(cluster))?
+        }
         "datafusion" => runtime.block_on(plain(question, &extract, runs))?,
         other => return Err(format!("{other} is not measured here").into()),
     };
@@ -52,6 +57,7 @@ fn graunt(
     question: &Question,
     extract: &Path,
     runs: usize,
+    cluster: Option<Cluster>,
 ) -> Result<(Vec<f64>, usize), Box<dyn std::error::Error>> {
     let ledger = Arc::new(MemoryLedger::new()?);
     let cap = Cost {
@@ -77,6 +83,10 @@ fn graunt(
     let log = Box::new(|incident, why: &str| eprintln!("incident {incident}: {why}"));
     let signer = Signer::from_seed(&[9; 32]);
     let engine = Engine::new(Catalog::new(vec![extract])?, ledger, signer, settings, log)?;
+    let engine = match cluster {
+        Some(cluster) => engine.with_cluster(cluster),
+        None => engine,
+    };
     let bounds = match question.bounds {
         Some((rows, groups)) => ContributionBounds {
             rows_per_person: Some(rows),
@@ -93,6 +103,14 @@ fn graunt(
         seconds.push(start.elapsed().as_secs_f64());
     }
     Ok((seconds, rows))
+}
+
+/// The certificate for a cluster, from the directory that `GRAUNT_TLS` names.
+fn papers() -> Result<Papers, Box<dyn std::error::Error>> {
+    let directory = std::env::var("GRAUNT_TLS")?;
+    let read = |name: &str| fs::read(Path::new(&directory).join(name));
+    let [authority, certificate] = ["authority.pem", "certificate.pem"].map(read);
+    Ok(Papers { authority: authority?, certificate: certificate?, key: read("key.pem")? })
 }
 
 /// The same text without privacy, over the same files.

@@ -99,14 +99,20 @@ impl Groups {
         if next > self.of_combination.len() {
             self.of_combination.resize(next, UNKNOWN);
         }
-        let group = |combination: &u32| self.of_combination[*combination as usize];
-        if combined.iter().any(|combination| group(combination) == UNKNOWN) {
+        self.look_up(&combined, numbers);
+        if numbers.contains(&UNKNOWN) {
             self.meet(&columns, &combined)?;
+            self.look_up(&combined, numbers);
         }
-        let group = |combination: &u32| self.of_combination[*combination as usize];
-        numbers.extend(combined.iter().map(group));
         self.combined = combined;
         Ok(())
+    }
+
+    /// The groups of combinations, as far as they are known.
+    fn look_up(&self, combined: &[u32], numbers: &mut Vec<u32>) {
+        let groups = self.of_combination.as_slice();
+        numbers.clear();
+        numbers.extend(combined.iter().map(|combination| groups[*combination as usize]));
     }
 
     /// Finds out which groups combinations are that come for the first time.
@@ -167,6 +173,9 @@ pub(crate) struct Pairs {
 impl Pairs {
     /// Replaces each of `left` by the number of the pair with `right`; what is none stays so.
     pub(crate) fn join(&mut self, left: &mut [u32], right: &[u32]) -> Result<(), DataFusionError> {
+        if self.join_known(left, right) {
+            return Ok(());
+        }
         let mut last = (NONE, NONE, NONE);
         for (left, right) in left.iter_mut().zip(right) {
             if (last.0, last.1) != (*left, *right) {
@@ -175,6 +184,23 @@ impl Pairs {
             *left = last.2;
         }
         Ok(())
+    }
+
+    /// The same for small numbers if all pairs were met before; nothing is done if not.
+    fn join_known(&mut self, left: &mut [u32], right: &[u32]) -> bool {
+        let is_small = |numbers: &[u32]| numbers.iter().fold(0, |most, n| most.max(*n)) < DENSE;
+        if self.dense.is_empty() || !is_small(left) || !is_small(right) {
+            return false;
+        }
+        let place = |left: u32, right: u32| (left * DENSE + right) as usize;
+        let pairs = left.iter().zip(right);
+        let met = pairs.fold(true, |met, (l, r)| met & (self.dense[place(*l, *r)] != NONE));
+        if met {
+            for (left, right) in left.iter_mut().zip(right) {
+                *left = self.dense[place(*left, *right)];
+            }
+        }
+        met
     }
 
     /// How many pairs there are.
@@ -323,10 +349,9 @@ fn dictionary(
     let Some((_, of_value)) = last else { return Err(kind()) };
     let code = |key: &i32| usize::try_from(*key).ok().and_then(|key| of_value.get(key)).copied();
     if column.keys().null_count() == 0 {
-        for key in column.keys().values() {
-            out.push(code(key).ok_or_else(kind)?);
-        }
-        return Ok(());
+        let keys = column.keys().values();
+        out.extend(keys.iter().map(|key| code(key).unwrap_or(NONE)));
+        return if out.contains(&NONE) { Err(kind()) } else { Ok(()) };
     }
     let missing = match *null {
         Some(code) => code,

@@ -112,8 +112,8 @@ impl Runs {
     /// Finds the entry of each row, and which persons are complete.
     fn assign(&mut self, persons: &[i64], groups: &[u32]) -> Result<(), DataFusionError> {
         self.of_row.clear();
-        let mut last = (NONE, 0);
-        for (person, group) in persons.iter().zip(groups) {
+        let mut row = 0;
+        while let Some(person) = persons.get(row) {
             if self.open != Some(*person) {
                 if self.open.is_some_and(|open| open > *person) {
                     return Err(unordered());
@@ -124,12 +124,13 @@ impl Runs {
                 }
                 self.open = Some(*person);
                 self.start = self.groups.len();
-                last = (NONE, 0);
             }
-            if last.0 != *group {
-                last = (*group, self.entry(*group)?);
+            let rows = persons[row..].iter().take_while(|other| *other == person).count();
+            for group in &groups[row..row + rows] {
+                let entry = self.entry(*group)?;
+                self.of_row.push(entry);
             }
-            self.of_row.push(last.1);
+            row += rows;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ledger_adapter::digest::Digest;
+use ledger_adapter::ledger::Ledger as _;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -274,22 +275,45 @@ fn who_has_no_certificate_of_the_authority_is_no_member() {
     assert!(is_refused, "{refused:?}");
 }
 
+/// Asks a cluster, and sees that nothing is charged.
+fn refused(cluster: Cluster, sql: &str) -> Error {
+    let world = world(&[clinic(&persons())], 2);
+    let world = World { engine: world.engine.with_cluster(cluster), ..world };
+    let bounds = ContributionBounds::default();
+    let query = Query { text: sql.to_owned(), epsilon: 1.0, delta: 1e-6, bounds };
+    let left = || world.ledger.remaining(world.engine.catalog().account()).unwrap();
+    let had = left();
+    let refused = block_on(world.engine.answer(&query)).unwrap_err();
+    assert_eq!(left(), had);
+    refused
+}
+
 #[test]
 fn a_cluster_that_is_not_there_costs_nothing() {
-    let papers = authority()(MEMBER);
-    let cluster = Cluster::new("127.0.0.1:9", papers, Duration::from_secs(1));
-    let world = world(&[clinic(&persons())], 2);
-    let before = world.ledger.clone();
-    let world = World { engine: world.engine.with_cluster(cluster), ..world };
-    let text = "SELECT COUNT(*) FROM visit".to_owned();
-    let bounds = ContributionBounds::default();
-    let query = Query { text, epsilon: 1.0, delta: 1e-6, bounds };
-    let account = world.engine.catalog().account();
-    let left = |ledger: &dyn ledger_adapter::ledger::Ledger| ledger.remaining(account).unwrap();
-    let had = left(before.as_ref());
-    let refused = block_on(world.engine.answer(&query));
-    assert!(matches!(refused, Err(Error::Cluster(ClusterError::Unreachable { .. }))));
-    assert_eq!(left(before.as_ref()), had);
+    let nowhere = Cluster::new("127.0.0.1:9", authority()(MEMBER), Duration::from_secs(1));
+    // A scheduler alone takes work that nobody does.
+    let alone = Members::new(0);
+    let alone = Cluster::new(&alone.address, alone.papers.clone(), Duration::from_secs(2));
+    for cluster in [nowhere, alone] {
+        let refused = refused(cluster, "SELECT COUNT(*) FROM visit");
+        let is_told = matches!(refused, Error::Cluster(ClusterError::Unreachable { .. }));
+        assert!(is_told, "{refused:?}");
+    }
+}
+
+#[test]
+fn what_has_no_bytes_is_refused_before_it_is_charged() {
+    let members = Members::new(1);
+    for call in ["COUNT(*) FILTER (WHERE days > 3)", "SUM(days) FILTER (WHERE region = 'n')"] {
+        let sql = format!(
+            "SELECT SUM(r) AS s FROM (SELECT person_id, {call} OVER (PARTITION BY person_id) AS r \
+             FROM visit) t WHERE r BETWEEN 0 AND 100"
+        );
+        match refused(members.cluster.clone(), &sql) {
+            Error::Rejected(refusal) => assert_eq!(refusal.code, Code::Operator, "{refusal}"),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ledger_adapter::digest::Digest;
 use ledger_adapter::error::{LedgerError, Untrusted};
@@ -15,7 +15,7 @@ use ledger_adapter::statement::{Envelope, Statement};
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use crate::scan::file::VerifiedFile;
+use crate::scan::file::{Stamp, VerifiedFile};
 use crate::scan::footer;
 
 /// An extract whose manifest is signed by a trusted key and is the one on the ledger.
@@ -29,7 +29,12 @@ pub struct VerifiedExtract {
     leaves: Vec<Vec<Arc<Leaves>>>,
     /// Footers that were read; a file of the same digest has the same.
     footers: Vec<Vec<OnceLock<ArrowReaderMetadata>>>,
+    /// By table and file: the columns that were checked, if the file was not touched since.
+    checked: Mutex<BTreeMap<(usize, usize), Checked>>,
 }
+
+/// A file as it was when columns of it were checked, which may be all.
+type Checked = (Stamp, Option<BTreeSet<usize>>);
 
 impl VerifiedExtract {
     /// Opens the extract at `directory` that the ledger knows as `root`.
@@ -66,7 +71,8 @@ impl VerifiedExtract {
         let none = |files: &Vec<_>| files.iter().map(|_| OnceLock::new()).collect();
         let footers = leaves.iter().map(none).collect();
         let directory = directory.to_owned();
-        Ok(Self { directory, root, envelope, key, manifest, leaves, footers })
+        let checked = Mutex::default();
+        Ok(Self { directory, root, envelope, key, manifest, leaves, footers, checked })
     }
 
     /// Where it is.
@@ -96,7 +102,8 @@ impl VerifiedExtract {
 
     /// Checks the files of these tables against their attested digests, so that a spoilt extract
     /// is found before anything is charged: footers and the columns that are read, or every byte.
-    /// What is decoded later is checked again, as it is read.
+    /// A file that was not touched since is not checked twice. What is decoded later is checked
+    /// again, as it is read, whatever was checked before.
     ///
     /// # Errors
     /// [`LedgerError::Untrusted`] for the first file in order that is missing or differs.
@@ -123,9 +130,27 @@ impl VerifiedExtract {
         read: Option<&BTreeSet<usize>>,
     ) -> Result<(), LedgerError> {
         let file = self.file(table, number)?;
-        let Some(read) = read else { return file.check() };
-        let footer = self.footer((table, number), &file)?;
-        file.check_columns(footer.metadata(), read)
+        let lock = || self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = lock().get(&(table, number)).filter(|(at, _)| *at == file.stamp()).cloned();
+        let is_checked = match (&before, read) {
+            (Some((_, None)), _) => true,
+            (Some((_, Some(before))), Some(read)) => read.is_subset(before),
+            _ => false,
+        };
+        if is_checked {
+            return Ok(());
+        }
+        match read {
+            Some(read) => {
+                let footer = self.footer((table, number), &file)?;
+                file.check_columns(footer.metadata(), read)?;
+            }
+            None => file.check()?,
+        }
+        let before = before.and_then(|(_, before)| before).unwrap_or_default();
+        let now = read.map(|read| read.union(&before).copied().collect());
+        lock().insert((table, number), (file.stamp(), now));
+        Ok(())
     }
 
     /// The footer of a file, read and checked once.

@@ -1,10 +1,10 @@
 //! A file whose bytes are checked as they are read: what is hashed is what is decoded.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,8 +22,20 @@ pub(crate) struct VerifiedFile {
     file: Arc<File>,
     bytes: u64,
     leaves: Arc<Leaves>,
+    stamp: Stamp,
     /// What is going to be read, in whole: see [`VerifiedFile::for_columns`].
     runs: Arc<Runs>,
+}
+
+/// What tells that a file was not touched since: which it is, and when it was changed last.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Stamp([i64; 6]);
+
+impl Stamp {
+    fn of(file: &Metadata) -> Self {
+        let (device, inode) = (file.dev().cast_signed(), file.ino().cast_signed());
+        Self([device, inode, file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()])
+    }
 }
 
 /// Ranges that are read and checked at once, and those that are in memory.
@@ -73,12 +85,14 @@ impl VerifiedFile {
             _ => LedgerError::Store { path: path.to_owned(), action: "opening", source },
         };
         let file = File::open(path).map_err(store)?;
-        let found = file.metadata().map_err(store)?.len();
+        let metadata = file.metadata().map_err(store)?;
+        let found = metadata.len();
         if found != bytes {
             return Err(untrusted(Untrusted::Length { attested: bytes, found }));
         }
+        let stamp = Stamp::of(&metadata);
         let (path, file, runs) = (Arc::new(path.to_owned()), Arc::new(file), Arc::default());
-        Ok(Self { path, file, bytes, leaves, runs })
+        Ok(Self { path, file, bytes, leaves, stamp, runs })
     }
 
     /// The same file for reading these columns: row group after row group, what lies together is
@@ -129,6 +143,11 @@ impl VerifiedFile {
         };
         let skipped = usize::try_from(start - run.start).unwrap_or(usize::MAX);
         Ok(Some(bytes.slice(skipped.min(bytes.len())..)))
+    }
+
+    /// The file as it was when it was opened.
+    pub(crate) const fn stamp(&self) -> Stamp {
+        self.stamp
     }
 
     /// Where it is.
