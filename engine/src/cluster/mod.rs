@@ -6,8 +6,8 @@
 //!    ▲                                        │    one bucket: opened, verified, bounded
 //!    └──── exact sums of one bucket ──────────┘
 //! ```
-//! A query's boundary is one stage: [`ticket::TicketExec`] over a ticket for each bucket. What the
-//! tickets are about is bytes to Ballista ([`work::Work`]): the plan of a bucket, its bounds, and
+//! A query's boundary is one stage: `ticket::TicketExec` over a ticket for each bucket. What the
+//! tickets are about is bytes to Ballista (`work::Work`): the plan of a bucket, its bounds, and
 //! which extracts, by their names on the ledger. An executor opens them itself, and checks every
 //! byte that it reads as the coordinator does; it never sees the ledger, the account, or noise.
 //! What a bucket came to is exact, and goes to the coordinator only, who takes each bucket once,
