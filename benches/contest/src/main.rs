@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! contest make q0|join|keys|tpch|peers ROWS DIR     records, as an attested extract
-//! contest ask graunt|datafusion DATA QUERY DIR RUNS  {"seconds": […], "peak_mib": n, "rows": n}
+//! contest ask graunt|datafusion DATA QUERY DIR RUNS  {"seconds": […], "peak_mib": n, "rows": n, …}
 //! contest ask HOST:PORT DATA QUERY DIR RUNS          the same by a cluster; GRAUNT_TLS names a
 //!                                                    directory with the certificate
 //! contest sql DATA QUERY                             the text that everybody is asked
