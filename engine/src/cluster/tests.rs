@@ -196,7 +196,8 @@ fn sites_are_merged_there_as_here() {
 #[test]
 fn an_executor_that_is_lost_with_its_sums_changes_nothing() {
     let mut members = Members::new(1);
-    let world = world(&[clinic(&persons())], 24);
+    // So many that the job is far from done when the first of them are.
+    let world = world(&[clinic(&persons())], 240);
     let sql = "SELECT region, COUNT(*), SUM(days) FROM visit GROUP BY region";
     let bounds = ContributionBounds::default();
     let here = exact(&world, sql, bounds, 1).unwrap();
