@@ -84,4 +84,12 @@ fn an_executor_empties_no_directory_of_others() {
     assert_ne!(said.code, 0);
     assert!(said.err.contains("not an executor's"), "{}", said.err);
     assert_eq!(fs::read_to_string(place.path("thesis/chapter")).unwrap(), "all of it");
+    // Nor that of another executor, as long as it runs.
+    let first = executor(&place, "127.0.0.1:9", "w1");
+    let args = ["cluster", "executor", "--scheduler", "127.0.0.1:9", "--tls", "tls"];
+    let said = place.run(&[&args[..], &["--work", "w1"]].concat());
+    assert_ne!(said.code, 0);
+    assert!(said.err.contains("another has its directory"), "{}", said.err);
+    drop(first);
+    drop(executor(&place, "127.0.0.1:9", "w1"));
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use engine::cluster::directory::WorkDirectory;
 use engine::cluster::node::{ExecutorTerms, execute, schedule};
 use engine::cluster::{Cluster, ClusterError, MEMBER, Papers};
 use engine::error::Error;
@@ -139,7 +140,8 @@ fn executor(
     let papers = papers(&arguments.tls)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let cores = arguments.cores.unwrap_or_else(|| u32::try_from(cores).unwrap_or(1));
-    let ExecutorArguments { host, scheduler, work: directory, memory, .. } = arguments;
+    let ExecutorArguments { host, scheduler, work, memory, .. } = arguments;
+    let directory = WorkDirectory::claim(&work).map_err(failed)?;
     let terms = ExecutorTerms { host, scheduler, directory, cores, memory };
     let called = terms.scheduler.clone();
     let started = |address: SocketAddr| {

@@ -19,6 +19,7 @@
 
 mod client;
 mod codec;
+pub mod directory;
 mod guard;
 pub mod node;
 mod papers;

@@ -2,10 +2,6 @@
 //! them. Executors call, and are called by the coordinator only: Ballista's other way, in which
 //! the scheduler calls executors, has no TLS.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
@@ -40,6 +36,7 @@ use tonic::transport::server::TcpIncoming;
 
 use crate::aggregate::memory::Spilling;
 use crate::cluster::codec::StageCodec;
+use crate::cluster::directory::WorkDirectory;
 use crate::cluster::guard::Guard;
 use crate::cluster::papers::{endpoint, heard};
 use crate::cluster::{ClusterError, MESSAGE_BYTES_MAX, Papers};
@@ -89,15 +86,14 @@ pub async fn schedule(
 }
 
 /// How an executor works.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ExecutorTerms {
     /// The host by which the coordinator finds it; without one, the address that it listens at.
     pub host: Option<String>,
     /// The scheduler: host and port.
     pub scheduler: String,
-    /// A directory of its own, which is emptied at the start: sums of buckets lie there until
-    /// they are fetched, and rows that do not fit into memory.
-    pub directory: PathBuf,
+    /// Where sums of buckets lie until they are fetched, and rows that do not fit into memory.
+    pub directory: WorkDirectory,
     /// Buckets at a time; at least 1.
     pub cores: u32,
     /// Memory of rows that are put aside, of all tasks together, in bytes.
@@ -114,7 +110,7 @@ pub async fn execute(
     terms: ExecutorTerms,
     papers: Papers,
 ) -> Result<(), ClusterError> {
-    let (directory, _lock) = emptied(&terms).map_err(member)?;
+    let directory = terms.directory.path().to_owned();
     let address = listener.local_addr().map_err(member)?;
     let cores = terms.cores.max(1);
     let metadata = ExecutorRegistration {
@@ -130,7 +126,7 @@ pub async fn execute(
         ballista_protocol_version: BALLISTA_PROTOCOL_VERSION,
     };
     // One pool for all tasks.
-    let spilt = DiskManagerMode::Directories(vec![terms.directory.join(SPILT)]);
+    let spilt = DiskManagerMode::Directories(vec![terms.directory.spilt()]);
     let runtime = RuntimeEnvBuilder::new()
         .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(spilt))
         .with_memory_pool(Arc::new(Spilling::new(terms.memory)))
@@ -169,47 +165,9 @@ pub async fn execute(
     }
 }
 
-/// Makes the directory anew: what is in it is of an executor that ended. The file is locked for as
-/// long as it is kept.
-fn emptied(terms: &ExecutorTerms) -> io::Result<(String, File)> {
-    let text = || io::Error::new(io::ErrorKind::InvalidInput, "its directory's path is no text");
-    let directory = terms.directory.to_str().map(str::to_owned).ok_or_else(text)?;
-    // Only what an executor left is deleted, so that a wrong path costs nobody their files.
-    if terms.directory.exists() && !terms.directory.join(LOCK).exists() {
-        let is_empty = fs::read_dir(&terms.directory)?.next().is_none();
-        if !is_empty {
-            let what = "its directory has files that are not an executor's";
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
-        }
-    }
-    let lock = terms.directory.join(LOCK);
-    let open = || OpenOptions::new().create(true).truncate(false).write(true).open(&lock);
-    let is_used = |_| io::Error::new(io::ErrorKind::ResourceBusy, "another has its directory");
-    DirBuilder::new().recursive(true).mode(0o700).create(&terms.directory)?;
-    let kept = open()?;
-    kept.try_lock().map_err(is_used)?;
-    for entry in fs::read_dir(&terms.directory)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            fs::remove_dir_all(entry.path())?;
-        } else if entry.file_name() != LOCK {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    fs::set_permissions(&terms.directory, Permissions::from_mode(0o700))?;
-    DirBuilder::new().mode(0o700).create(terms.directory.join(SPILT))?;
-    Ok((directory, kept))
-}
-
 pub(super) fn member(error: impl std::error::Error) -> ClusterError {
     ClusterError::Member(crate::error::chain(&error))
 }
-
-/// Rows that do not fit into memory, within an executor's directory.
-const SPILT: &str = "spilt";
-
-/// Locked by who has the directory.
-const LOCK: &str = "lock";
 
 /// A busy executor is heard of every five seconds.
 const LOST_AFTER_MIN: u64 = 6;

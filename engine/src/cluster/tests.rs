@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::aggregate::{self, Place};
+use crate::cluster::directory::WorkDirectory;
 use crate::cluster::node::{ExecutorTerms, execute, schedule};
 use crate::cluster::{Cluster, ClusterError, MEMBER, Papers};
 use crate::engine::Query;
@@ -113,7 +114,7 @@ impl Members {
         let terms = ExecutorTerms {
             host: None,
             scheduler: self.address.clone(),
-            directory: directory.clone(),
+            directory: WorkDirectory::claim(&directory).unwrap(),
             cores: 1,
             memory: 64 << 20,
         };
