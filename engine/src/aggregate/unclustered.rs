@@ -5,8 +5,8 @@
 //!  rows ─▶ 64 parts by a hash of the person ─▶ (memory is full: to disk) ─▶ part by part:
 //!          numbers of fixed width, without keys or text                     sorted, handed on
 //! ```
-//! On disk are pseudonyms, numbers of groups and totals, in a directory of the process that only
-//! its user may read and that goes with it.
+//! On disk are pseudonyms, numbers of groups and totals, in files that only the user of the process
+//! may read and that go with it.
 
 use std::fmt;
 use std::io::Write;
