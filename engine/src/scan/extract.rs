@@ -259,3 +259,45 @@ const MANIFEST: &str = "manifest.dsse.json";
 
 /// The leaves of all files, in the manifest's order.
 const LEAVES: &str = "leaves.bin";
+
+#[cfg(test)]
+mod tests {
+    use std::thread::sleep;
+    use std::time::Duration;
+
+    use ledger_adapter::ledger::Ledger as _;
+
+    use super::*;
+    use crate::engine::Query;
+    use crate::error::Error;
+    use crate::privacy::relation::ContributionBounds;
+    use crate::tests::admitted::persons;
+    use crate::tests::fixture::{block_on, clinic, world};
+
+    #[test]
+    fn a_file_that_is_touched_after_it_was_checked_is_checked_again_before_a_charge() {
+        let world = world(&[clinic(&persons())], 2);
+        let ask = |sql: &str| {
+            let bounds = ContributionBounds::default();
+            let query = Query { text: sql.to_owned(), epsilon: 1.0, delta: 1e-6, bounds };
+            block_on(world.engine.answer(&query))
+        };
+        let left = || world.ledger.remaining(world.engine.catalog().account()).unwrap();
+        ask("SELECT COUNT(*) FROM visit WHERE days > 1").unwrap();
+        ask("SELECT COUNT(*) FROM visit WHERE days > 2").unwrap();
+        let had = left();
+        let path = world.directory.path().join("site-0/visit/bucket-001.parquet");
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[40] ^= 1;
+        // Longer than the clock of a file system stands still.
+        sleep(Duration::from_millis(50));
+        fs::write(&path, bytes).unwrap();
+        // As if it had not been changed since.
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(modified).unwrap();
+        let refused = ask("SELECT COUNT(*) FROM visit WHERE days > 3");
+        assert!(matches!(refused, Err(Error::Untrusted(_))), "{refused:?}");
+        assert_eq!(left(), had);
+    }
+}
