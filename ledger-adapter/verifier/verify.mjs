@@ -162,8 +162,10 @@ async function checkCharge(facts) {
   }
   const { intent } = receipt;
   holds(entry.intent === await intentOf(receipt), 'the charge is for another intent');
-  holds(same(entry.items, [[intent.account, intent.cost]]),
-    'the charge is of another cost or account than the intent');
+  // The population's account pays first; whoever asks may pay the same out of their own.
+  holds(same(entry.items[0], [intent.account, intent.cost])
+    && entry.items.every(([, cost]) => same(cost, intent.cost)),
+  'the charge is of another cost or account than the intent');
   holds(same(entry.inputs, intent.inputs), 'the charge is for other extracts than the intent');
   holds(entry.day === intent.day, 'the charge is of another day than the intent');
   return `entry ${index} charges ${printed(intent.cost)} for the stated intent`;

@@ -287,6 +287,16 @@ fn statements_that_do_not_agree_are_named() {
 fn a_charge_for_something_else_is_named() {
     assert!(complaint_if(|case| case.request.intent = digest(1)).contains("another intent"));
     assert!(complaint_if(|case| case.request.items[0].1 = cost(9, 5)).contains("another cost"));
+    let first = complaint_if(|case| case.request.items[0].0 = digest(77));
+    assert!(first.contains("another cost or account"), "{first}");
+    // Whoever asks may pay out of an account of their own, too: the same, after the population.
+    let own = |case: &mut Case, paid| case.request.items.push((digest(77), paid));
+    let less = complaint_if(|case| own(case, cost(9, 5)));
+    assert!(less.contains("another cost or account"), "{less}");
+    let mut own_case = case();
+    let same = own_case.intent.cost;
+    own(&mut own_case, same);
+    assert!(build(&own_case).verify(&Trust::default()).is_ok());
     let other = complaint_if(|case| case.request.inputs.push(digest(1)));
     assert!(other.contains("other extracts"));
     assert!(complaint_if(|case| case.request.day += 1).contains("another day"));

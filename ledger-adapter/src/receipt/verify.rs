@@ -88,7 +88,9 @@ impl Check<'_> {
         if request.intent != self.intent()? {
             return disagrees("the charge is for another intent");
         }
-        if request.items != [(intent.account, intent.cost)] {
+        // The population's account pays first; whoever asks may pay the same out of their own.
+        let is_first = request.items.first() == Some(&(intent.account, intent.cost));
+        if !is_first || request.items.iter().any(|(_, cost)| *cost != intent.cost) {
             return disagrees("the charge is of another cost or account than the intent");
         }
         if request.inputs != intent.inputs {
