@@ -5,22 +5,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::execution::context::SessionContext;
+use datafusion::execution::session_state::SessionStateBuilder;
 use ledger_adapter::charge::{Admission, ChargeRequest, Charged, ExtractStatus, Finality, Outcome};
 use ledger_adapter::cost::Cost;
 use ledger_adapter::digest::Digest;
-use ledger_adapter::entry::ROUNDS_MAX;
 use ledger_adapter::error::{Inactive, LedgerError};
 use ledger_adapter::keys::Signer;
 use ledger_adapter::ledger::Ledger;
-use ledger_adapter::receipt::Receipt;
-use ledger_adapter::statement::{
-    Envelope, Intent, MechanismRecord, ReleasePredicate, intent_commitment, release_commitment,
-    release_statement,
-};
+use ledger_adapter::statement::{Intent, MechanismRecord, intent_commitment};
 
 use crate::aggregate::exact::ExactAggregates;
 use crate::aggregate::{self, Place};
 use crate::answer::Answer;
+use crate::asker::{Asker, Progress};
 use crate::catalog::Catalog;
 use crate::cluster::Cluster;
 use crate::error::{Code, Error, IncidentId, Rejection, chain};
@@ -31,6 +28,7 @@ use crate::perturb::{self, NoisyAggregates};
 use crate::privacy::plan::{PrivatePlan, analyse};
 use crate::privacy::price::{PricedPlan, price};
 use crate::privacy::relation::ContributionBounds;
+use crate::publish::Papers;
 use crate::repeats::{Question, Releases};
 use crate::requests::Prepared;
 use crate::scan::gate::{VerifiedScan, public_tables};
@@ -75,17 +73,20 @@ pub struct Settings {
 /// Where the reasons of failures after the gate go; never to the analyst.
 pub type IncidentLog = Box<dyn Fn(IncidentId, &str) + Send + Sync>;
 
-/// Answers queries about one population.
+/// Answers queries about one population. A clone shares all with it, views and prepared queries
+/// too.
+#[derive(Clone)]
 pub struct Engine {
-    catalog: Catalog,
+    catalog: Arc<Catalog>,
     pub(crate) session: SessionContext,
     ledger: Arc<dyn Ledger>,
-    signer: Signer,
+    pub(crate) signer: Signer,
     pub(crate) settings: Settings,
-    incidents: IncidentLog,
-    pub(crate) prepared: Prepared,
-    releases: Option<Releases>,
+    incidents: Arc<IncidentLog>,
+    pub(crate) prepared: Arc<Prepared>,
+    pub(crate) releases: Option<Releases>,
     pub(crate) cluster: Option<Cluster>,
+    asker: Asker,
 }
 
 impl fmt::Debug for Engine {
@@ -138,7 +139,8 @@ impl Engine {
         incidents: IncidentLog,
     ) -> Result<Self, Error> {
         let session = session(&catalog, settings.memory)?;
-        let (prepared, releases, cluster) = (Prepared::default(), None, None);
+        let (catalog, incidents) = (Arc::new(catalog), Arc::new(incidents));
+        let (prepared, releases, cluster) = (Arc::default(), None, None);
         Ok(Self {
             catalog,
             session,
@@ -149,7 +151,28 @@ impl Engine {
             prepared,
             releases,
             cluster,
+            asker: Asker::default(),
         })
+    }
+
+    /// The same engine with views and prepared queries of its own, of which there are none yet.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn apart(&self) -> Result<Self, Error> {
+        let session = session(&self.catalog, self.settings.memory)?;
+        Ok(Self { session, prepared: Arc::default(), ..self.clone() })
+    }
+
+    /// The same engine as one person asks it, with other settings.
+    #[must_use]
+    pub fn asked_by(&self, asker: Asker, settings: Settings) -> Self {
+        Self { asker, settings, ..self.clone() }
+    }
+
+    /// How it works.
+    pub const fn settings(&self) -> Settings {
+        self.settings
     }
 
     /// Keeps what it releases in a directory, and answers the same question from there: the same
@@ -161,7 +184,7 @@ impl Engine {
     }
 
     /// The tables that can be asked about.
-    pub const fn catalog(&self) -> &Catalog {
+    pub fn catalog(&self) -> &Catalog {
         &self.catalog
     }
 
@@ -222,7 +245,7 @@ impl Engine {
         self.planned(self.parsed(query)?, query).await
     }
 
-    fn parsed(&self, query: &Query) -> Result<ParsedQuery, Error> {
+    pub(crate) fn parsed(&self, query: &Query) -> Result<ParsedQuery, Error> {
         match parse_request(&query.text, self.settings.dialect)? {
             Request::Answer(parsed) => Ok(parsed),
             _ => Err(Rejection::new(Code::Statement, "only SELECT is answered")
@@ -249,6 +272,12 @@ impl Engine {
         let plan = analyse(bound, &self.catalog, bounds)?;
         self.check_options(&options, &plan)?;
         let epsilon = options.epsilon.unwrap_or(query.epsilon);
+        if let Some(most) = self.asker.epsilon_max.filter(|most| epsilon > *most) {
+            let reason = format!("epsilon {epsilon} is more than the {most} of your questions");
+            return Err(Rejection::new(Code::Epsilon, reason)
+                .hint(format!("ask with epsilon {most} or less"))
+                .into());
+        }
         price(plan, epsilon, options.delta.unwrap_or(query.delta))
     }
 
@@ -283,7 +312,7 @@ impl Engine {
         released.then_some(answer)
     }
 
-    fn question(&self, priced: &PricedPlan) -> Option<Question> {
+    pub(crate) fn question(&self, priced: &PricedPlan) -> Option<Question> {
         let inputs = self.catalog.extracts().iter().map(|extract| extract.root()).collect();
         Question::of(priced, inputs, self.catalog.account(), self.settings.confidence)
     }
@@ -308,7 +337,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Charges a plan, under the digest that it is known by.
+    /// Charges a plan, under the digest that it is known by: the population's account, and that of
+    /// whoever asks, if they have one. Here a question passes its gate, if nobody took it back.
     pub(crate) fn charge(
         &self,
         priced: &PricedPlan,
@@ -329,11 +359,17 @@ impl Engine {
         let salt = Digest::random()?;
         let request = ChargeRequest {
             query: intent.query,
-            items: vec![(intent.account, intent.cost)],
+            items: std::iter::once(intent.account)
+                .chain(self.asker.account)
+                .map(|account| (account, intent.cost))
+                .collect(),
             intent: intent_commitment(&salt, &intent)?,
             inputs: intent.inputs.clone(),
             day: intent.day,
         };
+        if !self.asker.stop.pass() {
+            return Err(Error::Stopped);
+        }
         match self.ledger.charge(&request, self.settings.finality)? {
             Admission::Granted(charged) => Ok((charged, intent, salt)),
             Admission::Repeated(_) => Err(Error::Internal("a random query name came twice")),
@@ -350,7 +386,14 @@ impl Engine {
             Some(cluster) => Place::Cluster(cluster, &self.catalog),
             None => Place::Here(self.settings.threads),
         };
-        let exact = aggregate::run(priced, scan, &self.session, charged.query(), place).await;
+        let session = match &self.asker.progress {
+            Some(progress) => {
+                progress.begin(scan.buckets() * priced.plan.boundaries.len());
+                watched(&self.session, progress)
+            }
+            None => self.session.clone(),
+        };
+        let exact = aggregate::run(priced, scan, &session, charged.query(), place).await;
         self.past_gate(exact)
     }
 
@@ -375,77 +418,6 @@ impl Engine {
         let confidence = self.settings.confidence;
         let finished = estimate::finish(priced, noisy, tables, &self.session, confidence).await;
         self.past_gate(finished)
-    }
-
-    pub(crate) fn publish(
-        &self,
-        priced: &PricedPlan,
-        mut answer: Answer,
-        charged: Charged,
-        papers: Papers,
-    ) -> Result<Answer, Error> {
-        let Papers { intent, salt: intent_salt, mechanisms, notes } = papers;
-        answer.cost = priced.cost;
-        answer.asked = Some(priced.asked);
-        answer.notes = self.notes(&answer);
-        answer.notes.extend(notes);
-        let predicate = ReleasePredicate {
-            query: intent.query,
-            intent: self.past_gate(intent_commitment(&intent_salt, &intent))?,
-            effects: charged.effects().to_vec(),
-            table: answer.released(),
-            notes: answer.notes.clone(),
-            finality: charged.placed().finality,
-            mechanisms: if mechanisms == priced.reserved { vec![] } else { mechanisms },
-        };
-        let statement = self.past_gate(release_statement(predicate))?;
-        let release = self.past_gate(Envelope::sign(&statement, &self.signer))?;
-        let release_salt = self.past_gate(Digest::random())?;
-        let commitment = self.past_gate(release_commitment(&release_salt, &release))?;
-        let charge_index = charged.placed().index;
-        let placed = self.past_gate(self.ledger.release(charged, commitment))?;
-        let mut indices = vec![charge_index, placed.index];
-        for root in &intent.inputs {
-            indices.extend(self.past_gate(self.ledger.attested(*root))?.map(|at| at.index));
-        }
-        indices.extend(self.past_gate(self.ledger.opened(intent.account))?.map(|p| p.index));
-        indices.extend(self.past_gate(self.sets(intent.query))?);
-        indices.sort_unstable();
-        indices.dedup();
-        let log = self.past_gate(self.ledger.proof(&indices))?;
-        let extracts = self.catalog.extracts().iter().map(|e| e.envelope().clone()).collect();
-        let keys = self.keys();
-        let receipt =
-            Receipt { version: 1, release, release_salt, intent, intent_salt, extracts, keys, log };
-        answer.receipt = Some(receipt);
-        if let (Some(releases), Some(question)) = (&self.releases, self.question(priced)) {
-            releases.keep(&question, &answer);
-        }
-        Ok(answer)
-    }
-
-    /// Where the sets lie of which totals were opened for a query; none for one of records at hand.
-    fn sets(&self, query: Digest) -> Result<Vec<u64>, LedgerError> {
-        let mut indices = Vec::new();
-        for round in 0..ROUNDS_MAX {
-            let Some((placed, _)) = self.ledger.committed(query, round)? else { break };
-            indices.push(placed.index);
-        }
-        Ok(indices)
-    }
-
-    fn keys(&self) -> Vec<ledger_adapter::keys::PublicKey> {
-        let sites = self.catalog.extracts().iter().map(|extract| extract.key());
-        std::iter::once(self.signer.public()).chain(sites).collect()
-    }
-
-    fn notes(&self, answer: &Answer) -> Vec<String> {
-        let bounded = (0..answer.columns().len()).any(|column| answer.has_intervals(column));
-        let percent = answer.confidence() * 100.0;
-        let note = format!(
-            "intervals hold the bounded total of these records with {percent:.0} % confidence"
-        );
-        if bounded { vec![note] } else { vec![] }
     }
 
     async fn answer_from_public_tables(&self, priced: &PricedPlan) -> Result<Answer, Error> {
@@ -487,12 +459,13 @@ impl Engine {
     }
 }
 
-/// What goes into the receipt of a query besides the answer.
-pub(crate) struct Papers {
-    pub(crate) intent: Intent,
-    pub(crate) salt: Digest,
-    pub(crate) mechanisms: Vec<MechanismRecord>,
-    pub(crate) notes: Vec<String>,
+/// A session whose operators tell how far they are.
+fn watched(session: &SessionContext, progress: &Progress) -> SessionContext {
+    let config = session.copied_config().with_extension(Arc::new(progress.clone()));
+    // The tables are shared, and would be gone if a catalog were made anew.
+    let config = config.with_create_default_catalog_and_schema(false);
+    let state = SessionStateBuilder::new_from_existing(session.state()).with_config(config);
+    SessionContext::new_with_state(state.build())
 }
 
 /// Name and version of this engine, in receipts.

@@ -32,6 +32,9 @@ pub enum Error {
     /// The ledger could not do its part.
     #[error("the ledger could not answer")]
     Ledger(#[source] LedgerError),
+    /// Whoever asked took the question back. Nothing was charged.
+    #[error("the question was taken back before it was charged; nothing was charged")]
+    Stopped,
     /// The cluster is not there. Nothing was charged.
     #[error(transparent)]
     Cluster(#[from] ClusterError),

@@ -13,8 +13,10 @@
 
 mod aggregate;
 pub mod answer;
+pub mod asker;
 pub mod catalog;
 pub mod cluster;
+pub mod describe;
 pub mod engine;
 pub mod error;
 mod estimate;
@@ -23,7 +25,9 @@ mod marginals;
 pub mod noise;
 mod notes;
 mod perturb;
+pub mod pg_catalog;
 pub mod privacy;
+mod publish;
 pub mod registered;
 mod repeats;
 pub mod requests;

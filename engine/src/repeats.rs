@@ -49,7 +49,7 @@ impl Question {
 }
 
 /// A directory of released answers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Releases {
     directory: PathBuf,
 }

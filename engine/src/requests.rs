@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::datasource::ViewTable;
 use datafusion::execution::context::SessionContext;
-use datafusion::sql::sqlparser::ast::DataType;
+use datafusion::sql::sqlparser::ast::{DataType, Expr};
 
 use crate::answer::Answer;
 use crate::engine::{Engine, Query, Quote};
@@ -54,6 +54,20 @@ impl Engine {
         Ok(self.repeated(&self.plan(query).await?))
     }
 
+    /// The typed plan of a question, and what it would cost. Nothing is charged.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`], as [`Engine::answer`].
+    pub async fn explain(&self, query: &Query) -> Result<Explanation, Error> {
+        self.explained(self.parsed(query)?, query).await
+    }
+
+    async fn explained(&self, parsed: ParsedQuery, query: &Query) -> Result<Explanation, Error> {
+        let priced = self.planned(parsed, query).await?;
+        let plan = priced.plan.trace.clone();
+        Ok(Explanation { plan, quote: Self::quoted(priced)? })
+    }
+
     /// Does what a statement of any kind asks for.
     ///
     /// # Errors
@@ -61,11 +75,7 @@ impl Engine {
     pub async fn perform(&self, query: &Query) -> Result<Outcome, Error> {
         match parse_request(&query.text, self.settings.dialect)? {
             Request::Answer(parsed) => self.answered(parsed, query).await,
-            Request::Explain(parsed) => {
-                let priced = self.planned(parsed, query).await?;
-                let plan = priced.plan.trace.clone();
-                Ok(Outcome::Explained(Explanation { plan, quote: Self::quoted(priced)? }))
-            }
+            Request::Explain(parsed) => self.explained(parsed, query).await.map(Outcome::Explained),
             Request::Estimate(parsed) => {
                 let priced = self.planned(parsed, query).await?;
                 Ok(Outcome::Estimated(Self::quoted(priced)?))
@@ -80,11 +90,7 @@ impl Engine {
                 Ok(Outcome::Done(done))
             }
             Request::Execute { name, arguments } => {
-                let found = self.prepared().get(&name).cloned();
-                let (types, parsed) = found.ok_or_else(|| no_such("prepared query", &name))?;
-                let arguments =
-                    if types.is_empty() { arguments } else { check_types(&arguments, &types)? };
-                self.answered(bind_arguments(&parsed, &arguments)?, query).await
+                self.answered(self.executed(&name, arguments)?, query).await
             }
             Request::Deallocate { name } => {
                 let gone = self.prepared().remove(&name);
@@ -92,6 +98,14 @@ impl Engine {
                 Ok(Outcome::Done(format!("forgot {name}")))
             }
         }
+    }
+
+    /// The prepared query of that name, with values in the place of its parameters.
+    pub(crate) fn executed(&self, name: &str, values: Vec<Expr>) -> Result<ParsedQuery, Error> {
+        let found = self.prepared().get(name).cloned();
+        let (types, parsed) = found.ok_or_else(|| no_such("prepared query", name))?;
+        let values = if types.is_empty() { values } else { check_types(&values, &types)? };
+        Ok(bind_arguments(&parsed, &values)?)
     }
 
     async fn answered(&self, parsed: ParsedQuery, query: &Query) -> Result<Outcome, Error> {

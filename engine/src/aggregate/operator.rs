@@ -45,6 +45,7 @@ use crate::aggregate::rank::Ranks;
 use crate::aggregate::runs::{Run, Runs};
 use crate::aggregate::spec::Spec;
 use crate::aggregate::unclustered::Unclustered;
+use crate::asker::Progress;
 use crate::scan::leaf::Bucket;
 
 /// See the module.
@@ -191,6 +192,9 @@ async fn computed(
             totals.push(&batch?)?;
         }
         totals.finish().await?;
+        if let Some(progress) = context.session_config().get_extension::<Progress>() {
+            progress.step();
+        }
     }
     part.cells(&totals.cells, totals.groups.codes())?;
     drop(totals);

@@ -41,6 +41,11 @@ pub(crate) struct Intervals<'a> {
     pub(crate) confidence: f64,
 }
 
+/// Whether a column that is this expression over noisy cells has intervals.
+pub(crate) fn has_intervals(lineage: Option<&Expr>) -> bool {
+    lineage.is_some_and(|lineage| !sources(lineage).is_empty() || quantile_of(lineage).is_some())
+}
+
 /// A noisy column that an output column is made from.
 struct Source {
     boundary: usize,
@@ -76,9 +81,7 @@ impl Intervals<'_> {
 
     /// A quantile, whose interval was drawn with it.
     fn quantile(&self, lineage: &Expr) -> ColumnBounds {
-        let Expr::Column(column) = lineage else { return None };
-        let boundary = boundary_of(column.relation.as_ref())?;
-        let index: usize = column.name.strip_prefix('q')?.parse().ok()?;
+        let (boundary, index) = quantile_of(lineage)?;
         let drawn = self.released[boundary].quantiles.get(index)?;
         let bound = |row| {
             let drawn = drawn.get(self.cell(boundary, row)?)?;
@@ -223,6 +226,13 @@ fn sources(lineage: &Expr) -> Vec<Source> {
         Some(Source { boundary, column: column_index(&column.name)?, name: column.clone() })
     };
     columns.into_iter().filter_map(source).collect()
+}
+
+/// The boundary and the index of the quantile that `q0`, `q1`, … is.
+fn quantile_of(lineage: &Expr) -> Option<(usize, usize)> {
+    let Expr::Column(column) = lineage else { return None };
+    let boundary = boundary_of(column.relation.as_ref())?;
+    Some((boundary, column.name.strip_prefix('q')?.parse().ok()?))
 }
 
 fn boundary_of(relation: Option<&TableReference>) -> Option<usize> {

@@ -1,7 +1,7 @@
 //! From noisy cells to estimates with honest intervals. All of it is post-processing: it sees
 //! noisy values and public parameters only.
 
-mod interval;
+pub(crate) mod interval;
 mod table;
 
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@ use ledger_adapter::error::LedgerError;
 
 use crate::aggregate;
 use crate::answer::Answer;
-use crate::engine::{Engine, Papers, Query, Quote};
+use crate::engine::{Engine, Query, Quote};
 use crate::error::Error;
 use crate::federation::coordinator::{CoordinatorDoor, Federated};
 use crate::federation::plan::{self, Manner, Order, plan_digest};
@@ -18,6 +18,7 @@ use crate::noise::purse::Purse;
 use crate::notes;
 use crate::perturb;
 use crate::privacy::price::PricedPlan;
+use crate::publish::Papers;
 use crate::scan::public::settle;
 
 impl Engine {

@@ -1,5 +1,6 @@
 //! From text to a plan with names and types resolved. It knows nothing of privacy.
 
+pub mod arguments;
 pub(crate) mod bind;
 mod bounds;
 mod call;
@@ -10,5 +11,5 @@ mod ohdsi;
 mod omop;
 pub(crate) mod options;
 pub(crate) mod prepare;
-mod rewrite;
+pub(crate) mod rewrite;
 pub mod text;

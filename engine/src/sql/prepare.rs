@@ -139,10 +139,14 @@ impl VisitorMut for Binder {
     }
 }
 
-/// Position of the value of `$1`, from 0.
-fn index(name: &str) -> Option<usize> {
-    name.strip_prefix('$')?.parse::<usize>().ok()?.checked_sub(1)
+/// Position of the value of `$1`, from 0; none for a number that no parameter has.
+pub(crate) fn index(name: &str) -> Option<usize> {
+    let index = name.strip_prefix('$')?.parse::<usize>().ok()?.checked_sub(1)?;
+    (index < PARAMETERS_MAX).then_some(index)
 }
+
+/// The most parameters of a query, as in PostgreSQL.
+const PARAMETERS_MAX: usize = 65_535;
 
 /// Whether an expression is a value that is written out.
 fn is_written(expr: &Expr) -> bool {

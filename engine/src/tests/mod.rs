@@ -3,6 +3,7 @@
 
 mod accuracy;
 pub(crate) mod admitted;
+mod asked;
 mod attack;
 mod attacks_named;
 mod audit_statistics;

@@ -1,0 +1,341 @@
+//! Spellings of catalogue queries that the planner does not know, and queries that are empty
+//! because one of the tables that they join is.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArguments, Ident, Join,
+    JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
+    TableWithJoins, Value, ValueWithSpan, VisitMut, VisitorMut,
+};
+use datafusion::sql::sqlparser::tokenizer::Span;
+
+use crate::sql::prepare::index;
+
+/// Puts values in the place of `$1`, `$2`, …; without enough of them, an empty list.
+pub(super) fn fill(statement: &mut Statement, values: &[Expr]) {
+    let _ = statement.visit(&mut Filler(values));
+}
+
+struct Filler<'a>(&'a [Expr]);
+
+impl VisitorMut for Filler<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Value(ValueWithSpan { value: Value::Placeholder(name), .. }) = expr {
+            let value = index(name).and_then(|index| self.0.get(index));
+            *expr = value.cloned().unwrap_or_else(|| text("{}"));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Rewrites what the planner does not know.
+pub(super) fn rewrite(statement: &mut Statement) {
+    let _ = statement.visit(&mut Rewriter);
+}
+
+struct Rewriter;
+
+impl VisitorMut for Rewriter {
+    type Break = ();
+
+    fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<()> {
+        let parts: Vec<String> =
+            relation.0.iter().map(|part| part.to_string().to_ascii_lowercase()).collect();
+        if parts.ends_with(&["information_schema".to_owned(), "columns".to_owned()]) {
+            *relation = vec![Ident::new("pg_graunt"), Ident::new("columns")].into();
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if let SetExpr::Select(select) = query.body.as_mut() {
+            name_columns(select);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        match expr {
+            // No table has rights, options or members of its own.
+            Expr::Function(function) if is_array_of_query(function) => *expr = nothing(),
+            Expr::CompoundIdentifier(parts) if parts.last().is_some_and(is_absent) => {
+                *expr = nothing();
+            }
+            Expr::Identifier(name) if is_absent(name) => *expr = nothing(),
+            // There are no composite types.
+            Expr::Subquery(query) if asks_for_composite(query) => {
+                *expr = Expr::Value(plain(Value::Boolean(false)));
+            }
+            Expr::Like { escape_char, .. } | Expr::ILike { escape_char, .. } => *escape_char = None,
+            Expr::Cast {
+                kind: CastKind::DoubleColon | CastKind::Cast,
+                expr: inner,
+                data_type,
+                ..
+            } if is_regproc(data_type) => {
+                let mut inner = inner.as_ref().clone();
+                if let Expr::Value(literal) = &mut inner
+                    && let Value::SingleQuotedString(name) = &mut literal.value
+                {
+                    *name = name.trim_start_matches("pg_catalog.").to_owned();
+                }
+                *expr = inner;
+            }
+            Expr::BinaryOp { left, op: BinaryOperator::Eq | BinaryOperator::NotEq, right }
+                if is_procedure(left) && is_zero(right) =>
+            {
+                **right = text("-");
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if matches!(expr, Expr::Function(function) if joins_nothing(function)) {
+            *expr = nothing();
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Whether something that is not there is put together to a text.
+fn joins_nothing(function: &Function) -> bool {
+    let name = function.name.to_string().to_ascii_lowercase();
+    name.ends_with("array_to_string") && function.args.to_string().contains("CAST(NULL AS TEXT)")
+}
+
+/// Columns without a name get those that PostgreSQL gives them, where the planner's would clash or
+/// be of what was rewritten.
+fn name_columns(select: &mut Select) {
+    for (i, item) in select.projection.iter_mut().enumerate() {
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        let name = match &*expr {
+            Expr::Value(ValueWithSpan { value: Value::Null, .. }) => format!("?column?{}", i + 1),
+            Expr::CompoundIdentifier(parts) if parts.last().is_some_and(is_absent) => {
+                parts.last().map_or_else(String::new, |name| name.value.clone())
+            }
+            Expr::Identifier(name) if is_absent(name) => name.value.clone(),
+            // The library makes such of what it does not know: they may be alike.
+            Expr::Cast { expr, .. } if matches!(expr.as_ref(), Expr::Value(_)) => {
+                format!("?column?{}", i + 1)
+            }
+            Expr::Function(function) if joins_nothing(function) => {
+                format!("array_to_string{}", i + 1)
+            }
+            Expr::Function(function) if is_array_of_query(function) => format!("array{}", i + 1),
+            _ => continue,
+        };
+        let alias = Ident::with_quote('"', name);
+        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+    }
+}
+
+fn is_array_of_query(function: &Function) -> bool {
+    function.name.to_string().eq_ignore_ascii_case("array")
+        && matches!(function.args, FunctionArguments::Subquery(_))
+}
+
+fn asks_for_composite(query: &Query) -> bool {
+    query.body.to_string().to_ascii_lowercase().contains("relkind = 'c'")
+}
+
+fn is_absent(name: &Ident) -> bool {
+    ["relacl", "reloptions", "attacl", "nspacl", "datacl", "typacl"]
+        .contains(&name.value.to_ascii_lowercase().as_str())
+}
+
+fn is_regproc(kind: &DataType) -> bool {
+    let DataType::Custom(name, _) = kind else { return false };
+    name.to_string().to_ascii_lowercase().ends_with("regproc")
+}
+
+/// Whether a column holds the name of a procedure, which the catalogue has as text.
+fn is_procedure(expr: &Expr) -> bool {
+    let name = match expr {
+        Expr::Identifier(name) => Some(name),
+        Expr::CompoundIdentifier(parts) => parts.last(),
+        _ => None,
+    };
+    let known = ["typinput", "typoutput", "typreceive", "typsend"];
+    name.is_some_and(|name| known.contains(&name.value.to_ascii_lowercase().as_str()))
+}
+
+fn is_zero(expr: &Expr) -> bool {
+    let Expr::Value(literal) = expr else { return false };
+    matches!(&literal.value, Value::Number(digits, _) if digits == "0")
+}
+
+/// The columns of a query that has no rows, as it joins a table that has none: there are no
+/// constraints, indexes, triggers or policies here. `None` for any other query.
+pub(super) fn empty_columns(statement: &Statement) -> Option<Vec<String>> {
+    let Statement::Query(query) = statement else { return None };
+    if !is_empty(query, &[]) {
+        return None;
+    }
+    let SetExpr::Select(select) = query.body.as_ref() else { return None };
+    let name = |item: &SelectItem| match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
+        SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(folded(name)),
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last().map(folded),
+        SelectItem::UnnamedExpr(Expr::Function(function)) => {
+            function.name.0.last()?.as_ident().map(folded)
+        }
+        SelectItem::UnnamedExpr(_) => Some("?column?".to_owned()),
+        _ => None,
+    };
+    select.projection.iter().map(name).collect()
+}
+
+fn folded(name: &Ident) -> String {
+    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_ascii_lowercase() }
+}
+
+fn is_empty(query: &Query, known: &[String]) -> bool {
+    let mut known = known.to_vec();
+    for table in query.with.iter().flat_map(|with| &with.cte_tables) {
+        if is_empty(&table.query, &known) {
+            known.push(folded(&table.alias.name));
+        }
+    }
+    is_empty_set(&query.body, &known)
+}
+
+fn is_empty_set(set: &SetExpr, known: &[String]) -> bool {
+    match set {
+        SetExpr::Select(select) => {
+            // Without groups an aggregate has a row of nothing.
+            select.from.iter().any(|from| is_empty_join(from, known)) && !counts(select)
+        }
+        SetExpr::Query(query) => is_empty(query, known),
+        SetExpr::SetOperation { left, right, .. } => {
+            is_empty_set(left, known) && is_empty_set(right, known)
+        }
+        _ => false,
+    }
+}
+
+/// Whether a SELECT may aggregate without groups.
+fn counts(select: &Select) -> bool {
+    let text = select.projection.iter().map(ToString::to_string).collect::<String>();
+    let text = text.to_ascii_lowercase();
+    let has_group = select.group_by.to_string().trim().len() > "GROUP BY".len();
+    !has_group && ["count(", "min(", "max(", "sum(", "agg("].iter().any(|name| text.contains(name))
+}
+
+fn is_empty_join(from: &TableWithJoins, known: &[String]) -> bool {
+    let is_inner = |join: &&Join| {
+        matches!(
+            join.join_operator,
+            JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_)
+        )
+    };
+    // An outer join of what is empty on its left is empty, too; one on the right or full may not.
+    let may_add = |join: &Join| {
+        matches!(
+            join.join_operator,
+            JoinOperator::Right(_) | JoinOperator::RightOuter(_) | JoinOperator::FullOuter(_)
+        )
+    };
+    if from.joins.iter().any(may_add) {
+        return false;
+    }
+    is_empty_factor(&from.relation, known)
+        || from.joins.iter().filter(is_inner).any(|join| is_empty_factor(&join.relation, known))
+}
+
+fn is_empty_factor(factor: &TableFactor, known: &[String]) -> bool {
+    match factor {
+        TableFactor::Table { name, .. } => {
+            let name =
+                name.0.last().and_then(|part| part.as_ident()).map(folded).unwrap_or_default();
+            EMPTY.contains(&name.as_str()) || known.contains(&name)
+        }
+        TableFactor::Derived { subquery, .. } => is_empty(subquery, known),
+        TableFactor::NestedJoin { table_with_joins, .. } => is_empty_join(table_with_joins, known),
+        _ => false,
+    }
+}
+
+fn nothing() -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(Expr::Value(plain(Value::Null))),
+        data_type: DataType::Text,
+        array: false,
+        format: None,
+    }
+}
+
+fn text(text: &str) -> Expr {
+    Expr::Value(plain(Value::SingleQuotedString(text.to_owned())))
+}
+
+fn plain(value: Value) -> ValueWithSpan {
+    ValueWithSpan { value, span: Span::empty() }
+}
+
+/// Tables of the catalogue that have no rows here.
+const EMPTY: [&str; 17] = [
+    "pg_auth_members",
+    "pg_constraint",
+    "pg_depend",
+    "pg_event_trigger",
+    "pg_foreign_server",
+    "pg_foreign_table",
+    "pg_index",
+    "pg_inherits",
+    "pg_matviews",
+    "pg_partitioned_table",
+    "pg_policy",
+    "pg_publication",
+    "pg_sequence",
+    "pg_shdescription",
+    "pg_statistic_ext",
+    "pg_subscription",
+    "pg_trigger",
+];
+
+#[cfg(test)]
+mod tests {
+    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+    use datafusion::sql::sqlparser::parser::Parser;
+
+    use super::*;
+
+    fn read(text: &str) -> Statement {
+        Parser::parse_sql(&PostgreSqlDialect {}, text).unwrap().remove(0)
+    }
+
+    #[test]
+    fn what_joins_an_empty_table_is_empty() {
+        let columns = |text| empty_columns(&read(text));
+        let names = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+        let key =
+            "SELECT a.attname AS COLUMN_NAME, \"X\", f(1) FROM pg_class c JOIN pg_index i ON true";
+        assert_eq!(columns(key), names(&["column_name", "X", "f"]));
+        let nested = "WITH k AS (SELECT conname FROM pg_constraint) SELECT r.conname FROM \
+                      (SELECT * FROM k) r, pg_class";
+        assert_eq!(columns(nested), names(&["conname"]));
+        for text in [
+            "SELECT relname FROM pg_class",
+            "SELECT c.relname FROM pg_class c LEFT JOIN pg_constraint n ON true",
+            "SELECT c.relname FROM pg_index i RIGHT JOIN pg_class c ON true",
+            "SELECT COUNT(*) FROM pg_index",
+            "SELECT 1 UNION SELECT 1 FROM pg_index",
+        ] {
+            assert_eq!(columns(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn values_are_put_in_as_values() {
+        let mut statement = read("SELECT $2, $1 FROM pg_class WHERE relkind = ANY($3)");
+        fill(&mut statement, &[text("a'b"), text("c")]);
+        let expected = "SELECT 'c', 'a''b' FROM pg_class WHERE relkind = ANY('{}')";
+        assert_eq!(statement.to_string(), expected);
+    }
+}
