@@ -9,6 +9,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use crate::chain::{EvmTerms, Kind};
+use crate::desk::limits::LimitTerms;
 use crate::numbers::{bytes, check_confidence, check_delta, check_epsilon};
 use crate::session::Dialect;
 use crate::show::Format;
@@ -33,6 +34,22 @@ pub(crate) struct Config {
     pub(crate) sql: SqlDefaults,
     /// Defaults of `graunt extract`.
     pub(crate) extract: ExtractDefaults,
+    /// How `graunt serve` serves.
+    pub(crate) serve: ServeTerms,
+}
+
+/// How `graunt serve` serves.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ServeTerms {
+    /// Directory of the doors' certificate.
+    pub(crate) tls: Option<PathBuf>,
+    /// Directory of reports that everybody may read.
+    pub(crate) reports: Option<PathBuf>,
+    /// Whether receipts, with question and answer, are for everybody.
+    pub(crate) public_releases: bool,
+    /// How much at once, and how long.
+    pub(crate) limits: LimitTerms,
 }
 
 /// What is asked of the ledger.
@@ -181,7 +198,11 @@ impl Config {
         let below = |given: Option<PathBuf>| given.map(|given| here.join(given));
         // Without a home of its own, the file's directory has it.
         let home = Some(below(document.home).unwrap_or_else(|| here.join(HOME)));
-        let Document { witness, origin, mut ledger, mut engine, sql, mut extract, .. } = document;
+        let Document {
+            witness, origin, mut ledger, mut engine, sql, mut extract, mut serve, ..
+        } = document;
+        serve.tls = below(serve.tls);
+        serve.reports = below(serve.reports);
         engine.tls = below(engine.tls);
         ledger.witnesses = below(ledger.witnesses);
         // A policy that is a file is found beside the configuration.
@@ -189,7 +210,8 @@ impl Config {
             let beside = here.join(&policy);
             if beside.is_file() { beside.display().to_string() } else { policy }
         });
-        Ok(Self { home, witness: below(witness), origin, ledger, engine, sql, extract })
+        let witness = below(witness);
+        Ok(Self { home, witness, origin, ledger, engine, sql, extract, serve })
     }
 }
 
@@ -203,6 +225,7 @@ struct Document {
     engine: EngineTerms,
     sql: SqlDefaults,
     extract: ExtractDefaults,
+    serve: ServeTerms,
 }
 
 /// Where things live unless something else is said.
@@ -232,6 +255,8 @@ mod tests {
              min_persons = 11\ndialect = \"ohdsi\"\n\
              [ledger]\nfinality = \"confirmed\"\nwitnesses = \"w.policy\"\n\
              [engine]\ncluster = \"host:50050\"\ntls = \"member\"\nmemory = \"2GiB\"\n\
+             [serve]\nreports = \"pages\"\npublic_releases = true\n\
+             [serve.limits]\nanswer_step_ms = 250\n\
              [extract]\npolicy = \"date-shift\"\n",
         )
         .unwrap();
@@ -245,6 +270,8 @@ mod tests {
         assert_eq!(config.engine.cluster.as_deref(), Some("host:50050"));
         assert_eq!(config.engine.tls, Some(PathBuf::from("/etc/study/member")));
         assert_eq!(config.engine.memory, Some(2 << 30));
+        assert_eq!(config.serve.reports, Some(PathBuf::from("/etc/study/pages")));
+        assert!(config.serve.public_releases);
         assert!(read("[engine]\nmemory = \"2 apples\"").is_err());
     }
 

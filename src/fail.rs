@@ -28,7 +28,8 @@ Exit codes:
   4  the budget is exhausted; nothing was charged
   5  not trusted: changed bytes, a wrong signature, revoked or expired
   6  ledger, store or cluster failure: disk full, unreadable, unreachable
-  7  failed after the charge; the charge stands";
+  7  failed after the charge; the charge stands
+  8  taken back before the charge; nothing was charged";
 
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +99,15 @@ pub(crate) enum Failure {
     /// The answer has no form in the asked format.
     #[error("the answer cannot be written in this format")]
     Encode(#[source] Box<dyn StdError + Send + Sync>),
+    /// A limit of the server is met; later, or with less, it may be done.
+    #[error("{0}")]
+    Limit(String),
+    /// Nobody has this name and password.
+    #[error("no analyst has this name and password")]
+    Unauthorized,
+    /// A question was taken back after it was charged.
+    #[error("the question was being charged when it was taken back; its answer is kept")]
+    Passed,
     /// The terminal failed.
     #[error("the terminal failed")]
     Terminal(#[from] rustyline::error::ReadlineError),
@@ -119,6 +129,11 @@ impl Failure {
     /// The caller must ask differently.
     pub(crate) fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Usage { what: what.into(), hint: hint.into() }
+    }
+
+    /// A limit of the server is met.
+    pub(crate) fn limit(what: impl Into<String>) -> Self {
+        Self::Limit(what.into())
     }
 
     /// The file system failed.
@@ -170,6 +185,9 @@ impl Failure {
             Self::Policy(_) => "print one to start from with graunt policy safe-harbor",
             Self::Cohort(CohortError::Occupied { .. }) => "choose another directory with --out",
             Self::Wire(error) => wire_hint(error),
+            Self::Limit(_) => "nothing was charged; ask again in a while",
+            Self::Unauthorized => "graunt analyst add lets somebody in",
+            Self::Passed => "ask it again: an answer that was paid for costs nothing more",
             Self::Unverified { .. } => "ask the publisher; do not rely on what the receipt claims",
             Self::Spoilt { .. } => "restore the files from the site, or make a new extract",
             _ => "",
@@ -270,6 +288,9 @@ impl Failure {
             Self::Cohort(CohortError::OutOfRange { .. } | CohortError::Occupied { .. }) => USAGE,
             Self::Wire(error) => wire_class(error),
             Self::Unverified { .. } | Self::Spoilt { .. } => UNTRUSTED,
+            Self::Limit(_) => (2, "limit"),
+            Self::Unauthorized => (2, "unauthorized"),
+            Self::Passed => (7, "cancelled"),
             Self::Cohort(_) | Self::Encode(_) | Self::Terminal(_) | Self::Demo(_) => INTERNAL,
         }
     }
@@ -294,6 +315,7 @@ const fn engine_class(error: &EngineError) -> (u8, &'static str) {
         EngineError::Ledger(error) => ledger_class(error),
         EngineError::Failed(_) => (7, "failed"),
         EngineError::Cluster(_) => (6, "cluster"),
+        EngineError::Stopped => (8, "cancelled"),
         _ => INTERNAL,
     }
 }

@@ -8,14 +8,19 @@
 //! ```
 //! There are no analytics here: what is private, and how, is the engine's to say.
 
+mod analysts;
 mod chain;
 mod commands;
 mod config;
+mod desk;
+mod doors;
 mod fail;
 mod federated;
 mod home;
 mod numbers;
+mod opened;
 mod output;
+mod plot;
 mod population;
 mod progress;
 mod script;

@@ -45,6 +45,40 @@ impl Statement {
     }
 }
 
+/// A step of a script.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Step {
+    /// A command of the shell: a line that begins with a backslash, without it.
+    Command(String),
+    /// A statement.
+    Statement(Statement),
+}
+
+/// Splits a script into statements, and lines between them that begin with a backslash.
+pub(crate) fn steps(script: &str) -> Vec<Step> {
+    let (mut steps, mut held, mut first) = (Vec::new(), String::new(), 0);
+    let flush = |held: &mut String, first: usize, steps: &mut Vec<Step>| {
+        // Places are those of the script.
+        let text = "\n".repeat(first) + &std::mem::take(held);
+        steps.extend(split(&text).into_iter().map(Step::Statement));
+    };
+    for (number, line) in script.split('\n').enumerate() {
+        match line.trim_start().strip_prefix('\\') {
+            Some(command) if is_complete(&held) => {
+                flush(&mut held, first, &mut steps);
+                steps.push(Step::Command(command.trim().to_owned()));
+                first = number + 1;
+            }
+            _ => {
+                held.push_str(line);
+                held.push('\n');
+            }
+        }
+    }
+    flush(&mut held, first, &mut steps);
+    steps
+}
+
 /// Splits a script at semicolons outside quotes and comments. Statements of nothing but space and
 /// comments are left out.
 pub(crate) fn split(script: &str) -> Vec<Statement> {
@@ -216,6 +250,21 @@ mod tests {
         assert_eq!(verb("CREATED"), Some(Verb::Ask));
         assert_eq!(verb("'PREPARE'"), Some(Verb::Ask));
         assert_eq!(verb(";; EXECUTE p(1)"), Some(Verb::Execute));
+    }
+
+    #[test]
+    fn commands_are_lines_between_statements() {
+        let found = steps("\\d\nSELECT 1;\n \\budget \nSELECT '\n\\x'\n, 2;\n\\q");
+        let shown: Vec<String> = found
+            .iter()
+            .map(|step| match step {
+                Step::Command(command) => format!("\\{command}"),
+                Step::Statement(found) => format!("{}:{}", found.start.line, found.text),
+            })
+            .collect();
+        assert_eq!(shown, ["\\d", "2:SELECT 1", "\\budget", "4:SELECT '\n\\x'\n, 2", "\\q"]);
+        assert_eq!(steps("SELECT 1").len(), 1);
+        assert_eq!(steps("").len(), 0);
     }
 
     #[test]

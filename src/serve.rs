@@ -29,6 +29,7 @@ use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
+use tonic::transport::server::{Connected, TcpConnectInfo};
 use tower_http::timeout::TimeoutLayer;
 
 use crate::fail::Failure;
@@ -145,15 +146,14 @@ struct Bounded {
 }
 
 impl Listener for Bounded {
-    type Io = Held;
+    type Io = Held<TcpStream>;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Held, SocketAddr) {
+    async fn accept(&mut self) -> (Held<TcpStream>, SocketAddr) {
         // The semaphore is never closed.
         let seat = Arc::clone(&self.seats).acquire_owned().await.ok();
         let (stream, address) = Listener::accept(&mut self.listener).await;
-        let end = Box::pin(tokio::time::sleep(CONNECTION_MAX));
-        (Held { stream, end, _seat: seat }, address)
+        (Held::new(stream, CONNECTION_MAX, seat), address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -162,19 +162,31 @@ impl Listener for Bounded {
 }
 
 /// A connection with a seat, until its time is over.
-struct Held {
-    stream: TcpStream,
+pub(crate) struct Held<S> {
+    stream: S,
     end: Pin<Box<Sleep>>,
+    /// Until the first byte has come.
+    silence: Option<Pin<Box<Sleep>>>,
     _seat: Option<OwnedSemaphorePermit>,
 }
 
-impl Held {
+impl<S> Held<S> {
+    /// Holds a connection for so long at most.
+    pub(crate) fn new(stream: S, longest: Duration, seat: Option<OwnedSemaphorePermit>) -> Self {
+        let sleep = |time| Box::pin(tokio::time::sleep(time));
+        Self { stream, end: sleep(longest), silence: Some(sleep(SILENCE_MAX)), _seat: seat }
+    }
+
     fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+        let is_silent = |silence: &mut Pin<Box<Sleep>>| silence.as_mut().poll(context).is_ready();
+        if self.silence.as_mut().is_some_and(is_silent) {
+            return true;
+        }
         self.end.as_mut().poll(context).is_ready()
     }
 }
 
-impl AsyncRead for Held {
+impl<S: AsyncRead + Unpin> AsyncRead for Held<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -183,11 +195,24 @@ impl AsyncRead for Held {
         if self.is_over(context) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.silence = None;
+        }
+        read
     }
 }
 
-impl AsyncWrite for Held {
+impl Connected for Held<TcpStream> {
+    type ConnectInfo = TcpConnectInfo;
+
+    fn connect_info(&self) -> TcpConnectInfo {
+        self.stream.connect_info()
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Held<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -229,6 +254,9 @@ const REQUEST_MAX: Duration = Duration::from_secs(30);
 
 /// Longest time of a connection; a client opens another.
 const CONNECTION_MAX: Duration = Duration::from_secs(45);
+
+/// How long nothing may be said at first.
+const SILENCE_MAX: Duration = Duration::from_secs(20);
 
 /// Most connections at once; more wait for their turn.
 const CONNECTIONS_MAX: usize = 128;

@@ -1,31 +1,31 @@
 //! A population that is being asked: its engine, its account, and where its receipts go.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::ValueEnum;
 use engine::answer::Answer;
+use engine::asker::{Asker, Progress, Stop};
 use engine::catalog::Catalog;
 use engine::cluster::Cluster;
-use engine::engine::{Engine, Query, Quote, Settings};
+use engine::engine::{Query, Quote};
 use engine::error::Error;
 use engine::federation::Federated;
 use engine::federation::terms::Federation;
-use engine::privacy::relation::ContributionBounds;
 use engine::registered::Registered;
 use engine::requests::{Explanation, Outcome};
-use engine::sql::dialect;
 use ledger_adapter::charge::Balance;
-use ledger_adapter::ledger::Ledger;
 use serde::Deserialize;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::fail::{Asked, Failure};
 use crate::federated::{Wires, parameters};
-use crate::home::{Home, today};
-use crate::population::{Population, known, open, readable};
-use crate::progress::spinner;
+use crate::home::Home;
+use crate::opened::{Opened, Reply, question};
+use crate::output::remark;
+use crate::population::Population;
+use crate::progress::{spinner, until};
 use crate::script::{Statement, Verb};
 use crate::wire::identity::Identity;
 
@@ -85,14 +85,31 @@ pub(crate) struct Reach {
 
 /// A population that is being asked.
 pub(crate) struct Session {
-    engine: Engine,
-    ledger: Arc<dyn Ledger>,
-    population: Population,
-    home: Home,
+    opened: Opened,
     terms: Terms,
     runtime: Runtime,
-    left_out: Vec<String>,
     federated: Option<Federated>,
+    concepts: OnceLock<Vec<Concept>>,
+}
+
+/// A concept of the vocabulary.
+pub(crate) struct Concept {
+    /// `concept_id`.
+    pub(crate) id: String,
+    /// `concept_name`.
+    pub(crate) name: String,
+    /// `domain_id`.
+    pub(crate) of: String,
+}
+
+impl Concept {
+    /// Whether its name has all these words, or its number is one of them.
+    pub(crate) fn is_like(&self, words: &str) -> bool {
+        let name = self.name.to_lowercase();
+        let words = words.to_lowercase();
+        let mut words = words.split_whitespace();
+        words.all(|word| name.contains(word) || self.id == word)
+    }
 }
 
 /// What came of a statement.
@@ -109,25 +126,6 @@ pub(crate) enum Performed {
     Done(String),
 }
 
-/// An answer, and what is left after it.
-pub(crate) struct Reply {
-    /// The answer.
-    pub(crate) answer: Answer,
-    /// Where its receipt is kept; none for public tables, or if it could not be kept.
-    pub(crate) receipt: Option<PathBuf>,
-    /// What the account holds now.
-    pub(crate) balance: Option<Balance>,
-    /// The receipt could not be kept; the answer stands, and is paid for.
-    pub(crate) fault: Option<Failure>,
-}
-
-impl Reply {
-    /// Whether it was answered before: what is proved was paid for then.
-    pub(crate) fn is_repeat(&self) -> bool {
-        self.answer.receipt.is_some() && self.answer.cost.is_zero()
-    }
-}
-
 impl Session {
     /// Opens the extracts of a population, with their signatures checked.
     ///
@@ -140,27 +138,7 @@ impl Session {
         reach: Option<&Reach>,
     ) -> Result<Self, Failure> {
         let _progress = spinner("opening the extracts", terms.is_quiet);
-        let ledger = home.accounts()?;
-        let registry = home.registry()?;
-        let population = Population::find(&registry, population)?;
-        let all = known(home, &registry, ledger.as_ref(), &population.name)?;
-        let (read, left_out) = readable(all, &population.name, terms.without_revoked)?;
-        let mut catalog = Catalog::new(open(home, &read)?).map_err(Failure::Engine)?;
-        if terms.federation.is_some() {
-            catalog = catalog.with_records_of(None).map_err(Failure::Engine)?;
-        }
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let settings = Settings {
-            day: today()?,
-            finality: home.finality(),
-            threads,
-            memory: terms.memory,
-            confidence: terms.confidence,
-            dialect: match terms.dialect {
-                Dialect::Datafusion => dialect::Dialect::DataFusion,
-                Dialect::Ohdsi => dialect::Dialect::Ohdsi,
-            },
-        };
+        let opened = Opened::open(home, home.accounts()?, population, &terms)?;
         let signer = home.keys()?.release_signer()?;
         let federated = match (&terms.federation, reach) {
             (Some(federation), Some(reach)) => {
@@ -174,30 +152,21 @@ impl Session {
             }
             _ => None,
         };
-        let shared = Arc::clone(&ledger);
-        let engine = Engine::new(catalog, shared, signer, settings, home.incident_log())
-            .map_err(Failure::Engine)?
-            .with_releases(home.releases());
-        let engine = match &terms.cluster {
-            Some(cluster) => engine.with_cluster(cluster.clone()),
-            None => engine,
-        };
         let runtime = Builder::new_multi_thread()
             .enable_all()
             .build()
             .map_err(Failure::store(home.directory(), "starting threads"))?;
-        let home = home.clone();
-        Ok(Self { engine, ledger, population, home, terms, runtime, left_out, federated })
+        Ok(Self { opened, terms, runtime, federated, concepts: OnceLock::new() })
     }
 
     /// The population that is asked.
     pub(crate) const fn population(&self) -> &Population {
-        &self.population
+        &self.opened.population
     }
 
     /// The tables that can be asked about.
-    pub(crate) const fn catalog(&self) -> &Catalog {
-        self.engine.catalog()
+    pub(crate) fn catalog(&self) -> &Catalog {
+        self.opened.engine.catalog()
     }
 
     /// How it asks.
@@ -210,7 +179,7 @@ impl Session {
     /// # Errors
     /// [`Failure::Ledger`].
     pub(crate) fn balance(&self) -> Result<Option<Balance>, Failure> {
-        Ok(self.ledger.remaining(self.population.account)?)
+        self.opened.balance()
     }
 
     /// Does what a statement asks for; the receipt of an answer is kept.
@@ -222,17 +191,62 @@ impl Session {
             let reply = self.answer(&self.query(statement), statement)?;
             return Ok(Performed::Answered(Box::new(reply)));
         }
-        self.home.prepare_receipts()?;
-        let progress = spinner("answering", self.terms.is_quiet);
-        let outcome = self.runtime.block_on(self.engine.perform(&self.query(statement)));
-        drop(progress);
-        match outcome.map_err(|error| failed(error, statement))? {
-            Outcome::Answered(answer) => Ok(Performed::Answered(Box::new(self.reply(*answer)?))),
+        self.opened.home.prepare_receipts()?;
+        match self.interruptibly(self.query(statement), statement)? {
+            Outcome::Answered(answer) => {
+                Ok(Performed::Answered(Box::new(self.opened.reply(*answer)?)))
+            }
             Outcome::Explained(explanation) => Ok(Performed::Explained(explanation)),
             Outcome::Estimated(quote) => Ok(Performed::Estimated(quote)),
             Outcome::Done(phrase) => Ok(Performed::Done(phrase)),
             _ => Err(failed(Error::Internal("an outcome has no form"), statement)),
         }
+    }
+
+    /// Does what a statement asks for. Ctrl-C takes it back: before it is charged that costs
+    /// nothing; afterwards a second one leaves without the answer, which is kept.
+    fn interruptibly(&self, query: Query, statement: &Statement) -> Result<Outcome, Failure> {
+        let (stop, progress) = (Stop::default(), Progress::default());
+        let asker =
+            Asker { stop: stop.clone(), progress: Some(progress.clone()), ..Asker::default() };
+        let engine = self.opened.engine.asked_by(asker, self.opened.engine.settings());
+        let shown = until(&progress, "answering", self.terms.is_quiet);
+        let done = self.runtime.block_on(async move {
+            let mut task = tokio::spawn(async move { engine.perform(&query).await });
+            let ended = |done: Result<_, _>| done.unwrap_or(Err(Error::Internal("it ended")));
+            tokio::select! {
+                done = &mut task => return Ok(ended(done)),
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            if stop.stop() {
+                return Ok(Err(Error::Stopped));
+            }
+            remark("it was charged already; Ctrl-C again leaves without the answer, which is kept");
+            tokio::select! {
+                done = &mut task => Ok(ended(done)),
+                _ = tokio::signal::ctrl_c() => Err(Failure::Passed),
+            }
+        });
+        drop(shown);
+        done?.map_err(|error| failed(error, statement))
+    }
+
+    /// Concepts of the vocabulary by name, if the population has one; they are public, and read
+    /// once.
+    pub(crate) fn concepts(&self) -> &[Concept] {
+        self.concepts.get_or_init(|| {
+            let text = "SELECT concept_id, concept_name, domain_id FROM concept ORDER BY 2 LIMIT \
+                        200000";
+            let found =
+                self.runtime.block_on(self.opened.engine.answer(&question(&self.terms, text)));
+            let Ok(answer) = found else { return vec![] };
+            let concept = |row| Concept {
+                id: answer.text(row, 0),
+                name: answer.text(row, 1),
+                of: answer.text(row, 2),
+            };
+            (0..answer.len()).map(concept).collect()
+        })
     }
 
     /// Answers a question at a price of its own; its receipt is kept. `statement` is where it
@@ -241,18 +255,18 @@ impl Session {
     /// # Errors
     /// [`Failure::Query`], [`Failure::Store`].
     pub(crate) fn answer(&self, query: &Query, statement: &Statement) -> Result<Reply, Failure> {
-        self.home.prepare_receipts()?;
+        self.opened.home.prepare_receipts()?;
         let progress = spinner("answering", self.terms.is_quiet);
         let Some(federated) = &self.federated else {
-            let done = self.runtime.block_on(self.engine.answer(query));
+            let done = self.runtime.block_on(self.opened.engine.answer(query));
             drop(progress);
-            return self.reply(done.map_err(|error| failed(error, statement))?);
+            return self.opened.reply(done.map_err(|error| failed(error, statement))?);
         };
-        let done = self.runtime.block_on(self.engine.answer_federated(query, federated));
+        let done = self.runtime.block_on(self.opened.engine.answer_federated(query, federated));
         drop(progress);
         let (answer, transcript) = done.map_err(|error| failed(error, statement))?;
-        let mut reply = self.reply(answer)?;
-        reply.fault = reply.fault.or(self.home.save_transcript(&transcript).err());
+        let mut reply = self.opened.reply(answer)?;
+        reply.fault = reply.fault.or(self.opened.home.save_transcript(&transcript).err());
         Ok(reply)
     }
 
@@ -265,7 +279,7 @@ impl Session {
         query: &Query,
         statement: &Statement,
     ) -> Result<Option<Answer>, Failure> {
-        let found = self.runtime.block_on(self.engine.recall(query));
+        let found = self.runtime.block_on(self.opened.engine.recall(query));
         found.map_err(|error| failed(error, statement))
     }
 
@@ -275,8 +289,8 @@ impl Session {
     /// [`Failure::Query`].
     pub(crate) fn price(&self, query: &Query, statement: &Statement) -> Result<Quote, Failure> {
         let quoted = match &self.terms.federation {
-            Some(terms) => self.runtime.block_on(self.engine.quote_federated(query, terms)),
-            None => self.runtime.block_on(self.engine.quote(query)),
+            Some(terms) => self.runtime.block_on(self.opened.engine.quote_federated(query, terms)),
+            None => self.runtime.block_on(self.opened.engine.quote(query)),
         };
         quoted.map_err(|error| failed(error, statement))
     }
@@ -286,7 +300,7 @@ impl Session {
     /// # Errors
     /// [`Failure::Engine`].
     pub(crate) fn price_together(&self, queries: &[Query]) -> Result<Registered, Failure> {
-        let priced = self.runtime.block_on(self.engine.registered(queries, TOGETHER_DELTA));
+        let priced = self.runtime.block_on(self.opened.engine.registered(queries, TOGETHER_DELTA));
         priced.map_err(Failure::Engine)
     }
 
@@ -314,36 +328,9 @@ impl Session {
         self.price_together(&queries)
     }
 
-    /// Keeps the receipt of an answer. That of a repeated one is the same again.
-    fn reply(&self, mut answer: Answer) -> Result<Reply, Failure> {
-        answer.notes.extend(
-            self.left_out
-                .iter()
-                .map(|site| format!("site {site} is left out: its extract was withdrawn")),
-        );
-        let kept = answer.receipt.as_ref().map(|receipt| self.home.save_receipt(receipt));
-        let (receipt, fault) = match kept {
-            None => (None, None),
-            Some(Ok(path)) => (Some(path), None),
-            Some(Err(fault)) => (None, Some(fault)),
-        };
-        Ok(Reply { answer, receipt, balance: self.balance()?, fault })
-    }
-
     /// A question by the terms of this session.
     pub(crate) fn query(&self, statement: &Statement) -> Query {
-        let bounds = ContributionBounds {
-            rows_per_person: self.terms.rows_per_person,
-            groups_per_person: self.terms.groups_per_person,
-            persons_min: self.terms.persons_min,
-            sites_per_person: self.terms.federation.as_ref().map(|terms| terms.sites_per_person),
-        };
-        Query {
-            text: statement.text.clone(),
-            epsilon: self.terms.epsilon,
-            delta: self.terms.delta,
-            bounds,
-        }
+        question(&self.terms, &statement.text)
     }
 }
 

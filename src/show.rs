@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 
 use crate::fail::Failure;
 use crate::numbers::{as_epsilon, readable, rough};
-use crate::session::{Reply, TOGETHER_DELTA, Terms};
+use crate::opened::Reply;
+use crate::session::{TOGETHER_DELTA, Terms};
 
 /// How answers are printed.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, ValueEnum)]

@@ -5,11 +5,13 @@
 use ledger_adapter::charge::ExtractStatus;
 use ledger_adapter::error::LedgerError;
 use ledger_adapter::ledger::Ledger;
+use ledger_adapter::log::LogLedger;
 use ledger_adapter::receipt::policy::FormerLog;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::commands::{Context, certificates};
 use crate::fail::Failure;
+use crate::home::Home;
 use crate::output::Output;
 use crate::population::known;
 
@@ -62,16 +64,19 @@ pub(crate) fn run(
     match &arguments.action {
         Action::Rotate { site: Some(site), .. } => rotate(site, context, out),
         Action::Rotate { site: None, .. } => rotate_log(context, out),
-        Action::Policy => policy(context, out),
+        Action::Policy => out.json(&policy(&context.home, &context.home.ledger()?)?),
         Action::Authority(arguments) => certificates::authority(arguments, context, out),
         Action::Certificate(arguments) => certificates::certificate(arguments, context, out),
     }
 }
 
-/// Prints one form for people and programs: it is a file to be published.
-fn policy(context: &Context, out: &mut Output) -> Result<(), Failure> {
-    let home = &context.home;
-    let (ledger, keys) = (home.ledger()?, home.keys()?);
+/// By which keys others judge receipts of a home: one form for people and programs, as it is a
+/// file to be published.
+///
+/// # Errors
+/// [`Failure::Ledger`], [`Failure::Store`].
+pub(crate) fn policy(home: &Home, ledger: &LogLedger) -> Result<Value, Failure> {
+    let keys = home.keys()?;
     let former = home.trust()?.former_logs;
     let mut log_policy = home.log_policy(&ledger.vkey())?;
     for key in former.keys() {
@@ -81,7 +86,7 @@ fn policy(context: &Context, out: &mut Output) -> Result<(), Failure> {
         }
     }
     let former = former.into_iter().map(|(key, size)| FormerLog { key, size });
-    out.json(&json!({
+    Ok(json!({
         "version": 1,
         "log_policy": log_policy,
         "former_logs": former.collect::<Vec<_>>(),

@@ -1,5 +1,6 @@
 //! The subcommands, and what they share: where things live and how to speak.
 
+mod analyst;
 pub(crate) mod budget;
 mod certificates;
 pub(crate) mod chain;
@@ -84,6 +85,8 @@ enum Command {
     Keys(keys::Arguments),
     /// Open and show privacy budgets
     Budget(budget::Arguments),
+    /// Say who may ask over the network, and how much each may spend
+    Analyst(analyst::Arguments),
     /// Ask questions in SQL
     ///
     /// The same question asked again costs nothing. EXPLAIN query shows whose rows each step of it
@@ -107,7 +110,7 @@ enum Command {
     Mirror(mirror::Arguments),
     /// Make and use the contract on an EVM chain
     Chain(chain::Arguments),
-    /// Serve the log, so that anyone can read and verify it
+    /// Serve questions and answers to psql, R, Python, and a page; and the log, to anyone
     Serve(serve::Arguments),
     /// Answer for one site, showing nobody its records or totals
     Site(site::Arguments),
@@ -167,6 +170,7 @@ pub(crate) fn run(cli: Cli, out: &mut Output) -> Result<(), Failure> {
         Command::Ledger(arguments) => ledger::run(&arguments, &context, out),
         Command::Keys(arguments) => keys::run(&arguments, &context, out),
         Command::Budget(arguments) => budget::run(&arguments, &context, out),
+        Command::Analyst(arguments) => analyst::run(&arguments, &context, out),
         Command::Indicators(arguments) => indicators::run(&arguments, &context, out),
         Command::Report(arguments) => report::run(&arguments, &context, out),
         Command::Sql(arguments) => sql::run(arguments, &context, out),

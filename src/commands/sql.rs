@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use engine::answer::Answer;
 use engine::engine::Quote;
 use serde_json::json;
 
@@ -12,10 +13,11 @@ use crate::commands::{Context, cluster};
 use crate::fail::Failure;
 use crate::federated;
 use crate::numbers;
+use crate::opened::Reply;
 use crate::output::{Output, remark};
-use crate::script::{Statement, Verb, split};
-use crate::session::{Dialect, Performed, Reach, Reply, Session, Terms};
-use crate::shell;
+use crate::script::{Statement, Step, Verb, steps};
+use crate::session::{Dialect, Performed, Reach, Session, Terms};
+use crate::shell::{self, Next};
 use crate::show::{self, Format};
 
 /// Arguments of `graunt sql`.
@@ -92,7 +94,7 @@ pub(crate) struct Arguments {
 }
 
 /// How answers are printed.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Printing {
     format: Format,
     intervals: bool,
@@ -104,6 +106,8 @@ pub(crate) struct Printing {
     has_answered: bool,
     /// What was printed last.
     last: Printed,
+    /// What was answered last.
+    answer: Option<Answer>,
 }
 
 /// What stands on standard output for people.
@@ -131,7 +135,7 @@ pub(crate) fn run(
     };
     let mut printing = printing(&arguments, context);
     if let Some(script) = &script {
-        printing.check(&split(script), out)?;
+        printing.check(&statements(&steps(script)), out)?;
     }
     let population = arguments.population.as_deref().or(context.config.sql.population.as_deref());
     let terms = terms(&arguments, context)?;
@@ -141,21 +145,36 @@ pub(crate) fn run(
     let Some(script) = script else {
         return shell::run(&session, &context.home, printing, out);
     };
-    if let Some(command) = script.trim().strip_prefix('\\') {
-        return shell::meta(&session, command, out);
-    }
-    let statements = split(&script);
-    if statements.is_empty() {
+    let steps = steps(&script);
+    if steps.is_empty() {
         let hint = "for instance -c 'SELECT COUNT(*) FROM person'";
         return Err(Failure::usage("there is no question", hint));
     }
-    statements.iter().try_for_each(|statement| printing.answer(&session, statement, out))?;
+    for step in &steps {
+        match step {
+            Step::Statement(statement) => printing.answer(&session, statement, out)?,
+            Step::Command(command) => {
+                if shell::command(&session, command, &mut printing, out)? == Next::Leave {
+                    return Ok(());
+                }
+            }
+        }
+    }
+    let statements = statements(&steps);
     let asked: Vec<&Statement> =
         statements.iter().filter(|statement| statement.verb() == Verb::Ask).collect();
     if printing.quotes_only && asked.len() > 1 && printing.is_for_people() {
         out.line(show::together(&session.registered(&asked)?))?;
     }
     Ok(())
+}
+
+fn statements(steps: &[Step]) -> Vec<Statement> {
+    let statement = |step: &Step| match step {
+        Step::Statement(statement) => Some(statement.clone()),
+        Step::Command(_) => None,
+    };
+    steps.iter().filter_map(statement).collect()
 }
 
 fn terms(arguments: &Arguments, context: &Context) -> Result<Terms, Failure> {
@@ -205,6 +224,7 @@ fn printing(arguments: &Arguments, context: &Context) -> Printing {
         quotes_only: arguments.quote,
         has_answered: false,
         last: Printed::Nothing,
+        answer: None,
     }
 }
 
@@ -259,7 +279,9 @@ impl Printing {
             Performed::Answered(reply) => {
                 self.print(&reply, session.terms(), out)?;
                 self.has_answered = true;
-                reply.fault.map_or(Ok(()), Err)
+                let Reply { answer, fault, .. } = *reply;
+                self.answer = Some(answer);
+                fault.map_or(Ok(()), Err)
             }
             Performed::Quoted(quote) => self.tell(&Told::Quote(quote), session, out),
             Performed::Explained(explanation) => {
@@ -268,6 +290,11 @@ impl Printing {
             Performed::Estimated(quote) => self.tell(&Told::Estimate(quote), session, out),
             Performed::Done(phrase) => self.phrase(&phrase, out),
         }
+    }
+
+    /// What was answered last.
+    pub(crate) const fn last_answer(&self) -> Option<&Answer> {
+        self.answer.as_ref()
     }
 
     /// Tells what a question would cost. Only answers go to the file.

@@ -119,12 +119,43 @@ pub(crate) fn pem(directory: &Path, name: &str) -> Result<[Vec<u8>; 3], WireErro
     Ok([authority?, certificate?, read_secret(&directory.join(KEY))?])
 }
 
+/// A certificate with its key, for doors that others than members of a federation come in by.
+pub(crate) struct Papers {
+    /// Whom certificates of clients are signed by; nobody, if there is no such file.
+    pub(crate) authority: Vec<CertificateDer<'static>>,
+    /// The certificate, and any between it and its authority's.
+    pub(crate) certificate: Vec<CertificateDer<'static>>,
+    /// Its key.
+    pub(crate) key: PrivateKeyDer<'static>,
+    /// The certificate as it is written.
+    pub(crate) pem: Vec<u8>,
+}
+
+/// The papers in a directory, whoever signed them and whatever names they bear.
+///
+/// # Errors
+/// [`WireError::Store`], [`WireError::Exposed`] if others may read the key,
+/// [`WireError::Malformed`].
+pub(crate) fn papers(directory: &Path) -> Result<Papers, WireError> {
+    let trusted = directory.join(AUTHORITY);
+    let authority = match trusted.exists() {
+        true => certificates(AUTHORITY, &read(&trusted)?)?,
+        false => vec![],
+    };
+    let pem = read(&directory.join(CERTIFICATE))?;
+    let certificate = certificates(CERTIFICATE, &pem)?;
+    let key = PrivateKeyDer::from_pem_slice(&read_secret(&directory.join(KEY))?);
+    let detail = "there is no private key in it";
+    let key = key.map_err(|_| WireError::Malformed { file: KEY, detail })?;
+    Ok(Papers { authority, certificate, key, pem })
+}
+
 /// The one name in a certificate.
 ///
 /// # Errors
 /// [`WireError::Unusable`] for no name, several, or an unreadable certificate, and
 /// [`WireError::Name`].
-pub(super) fn name(certificate: &CertificateDer<'_>) -> Result<String, WireError> {
+pub(crate) fn name(certificate: &CertificateDer<'_>) -> Result<String, WireError> {
     let unreadable = || TlsError::InvalidCertificate(CertificateError::BadEncoding);
     let (_, certificate) = parse_x509_certificate(certificate).map_err(|_| unreadable())?;
     let names = certificate.subject_alternative_name().map_err(|_| unreadable())?;
