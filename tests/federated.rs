@@ -39,8 +39,10 @@ impl Trio {
         let shown = place.done(&["--home", &coordinator, "budget", "show", "--json"]);
         let shown: Value = serde_json::from_str(&shown).unwrap();
         let account = shown["account"].as_str().unwrap().to_owned();
-        let log =
-            Server::start(&place, &["--home", &coordinator, "serve", "--listen", "127.0.0.1:0"]);
+        let log = Server::start(
+            &place,
+            &["--home", &coordinator, "serve", "--log-only", "--listen", "127.0.0.1:0"],
+        );
         let from = log.url().trim_end_matches("/checkpoint").to_owned();
         place.done(&["keys", "authority", "ca"]);
         let mut trio = Self { place, urls: vec![], servers: vec![("log".to_owned(), log)], crs };

@@ -3,10 +3,12 @@
 // Clippy takes only what is under `cfg(test)` for a test.
 #![cfg(test)]
 
+mod book;
 mod chain;
 mod cluster;
 mod coverage;
 mod crash;
+mod doors;
 mod federated;
 mod input;
 mod ledger;

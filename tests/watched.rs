@@ -31,7 +31,7 @@ fn a_charge_counts_once_two_of_three_have_cosigned() {
     let homes: Vec<Place> = (0..3).map(|_| Place::new()).collect();
     let witness =
         |home: &Place| Server::start(home, &["witness", "--log", &key, "--listen", "127.0.0.1:0"]);
-    let files = Server::start(&place, &["serve", "--listen", "127.0.0.1:0"]);
+    let files = Server::start(&place, &["serve", "--log-only", "--listen", "127.0.0.1:0"]);
     let log = files.url().trim_end_matches("/checkpoint").to_owned();
     let mirror =
         ["mirror", "--log", &key, "--from", &log, "--listen", "127.0.0.1:0"].map(str::to_owned);

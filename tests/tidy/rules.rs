@@ -53,13 +53,26 @@ pub(super) const HOMES: &[Home] = &[
     Home { crates: &["fhe", "prio"], under: &["benches/sealed-peers/"], except: &[] },
     Home { crates: &["hpke"], under: &["engine/src/federation/"], except: &[] },
     Home {
-        crates: &["ballista", "datafusion_proto", "prost", "uuid"],
+        crates: &["ballista", "datafusion_proto", "uuid"],
         under: &["engine/src/cluster/"],
         except: &[],
     },
+    Home { crates: &["prost"], under: &["engine/src/cluster/", "src/doors/flight/"], except: &[] },
+    Home { crates: &["hyper_util"], under: &["src/wire/"], except: &[] },
     Home {
-        crates: &["arrow_flight", "hyper_util", "rcgen", "tokio_rustls", "tonic", "x509_parser"],
+        crates: &["rcgen", "x509_parser"],
         under: &["src/wire/", "engine/src/cluster/"],
+        except: &[],
+    },
+    Home {
+        crates: &["arrow_flight", "tokio_rustls", "tonic"],
+        under: &["src/wire/", "src/doors/", "src/serve.rs", "tests/doors/", "engine/src/cluster/"],
+        except: &[],
+    },
+    // Passwords are kept as the protocol has them.
+    Home {
+        crates: &["pgwire", "arrow_pg"],
+        under: &["src/doors/postgres/", "src/analysts.rs"],
         except: &[],
     },
     Home { crates: &["arrow", "parquet"], under: &[""], except: &["ledger-adapter/"] },
