@@ -65,8 +65,15 @@ impl<'a> Bounder<'a> {
         let rank = |place: usize| (ranks.of(run.person, run.groups[place]), place);
         self.ranked.clear();
         self.ranked.extend((0..run.groups.len()).map(rank));
-        self.ranked.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| code(a.1).cmp(code(b.1))));
-        self.kept.extend(self.ranked.iter().take(most).map(|(_, place)| *place));
+        let order = |a: &(u64, usize), b: &(u64, usize)| {
+            a.0.cmp(&b.0).then_with(|| code(a.1).cmp(code(b.1)))
+        };
+        if (1..self.ranked.len()).contains(&most) {
+            self.ranked.select_nth_unstable_by(most - 1, order);
+            self.ranked.truncate(most);
+        }
+        self.ranked.sort_unstable_by(order);
+        self.kept.extend(self.ranked.iter().map(|(_, place)| *place));
     }
 
     /// Clamps all totals, and finds their norms.

@@ -9,6 +9,7 @@
 //! are of integers, so neither the order of rows, nor the size of batches, nor the number of
 //! threads changes a bit.
 
+mod again;
 mod bounding;
 pub(crate) mod cells;
 pub(crate) mod exact;
@@ -34,6 +35,7 @@ use futures::TryStreamExt;
 use ledger_adapter::digest::Digest;
 use tokio::task::JoinSet;
 
+use crate::aggregate::again::{again, is_copied};
 use crate::aggregate::exact::{ExactAggregates, Sums};
 use crate::aggregate::operator::BoundExec;
 use crate::aggregate::spec::Spec;
@@ -130,14 +132,20 @@ async fn planned(
     let state = session.state();
     let plans = boundary.optimized(session)?.iter().map(|plan| scan.over(plan));
     let plans: Vec<LogicalPlan> = plans.collect::<Result<_, DataFusionError>>()?;
-    let mut inputs = Vec::new();
+    let mut inputs: Vec<Vec<Arc<dyn ExecutionPlan>>> = Vec::new();
     for _ in 0..threads.clamp(1, scan.buckets().max(1)) {
-        let mut copy = Vec::with_capacity(plans.len());
+        let first = inputs.first().filter(|first| first.iter().all(is_copied));
+        if let Some(first) = first {
+            let copy = first.iter().map(again).collect::<Result<_, DataFusionError>>()?;
+            inputs.push(copy);
+            continue;
+        }
+        let mut input = Vec::with_capacity(plans.len());
         for plan in &plans {
             let plan = state.query_planner().create_physical_plan(plan, &state).await?;
-            copy.push(with_dictionaries(&plan, &(1..=spec.keys.len()).collect())?);
+            input.push(with_dictionaries(&plan, &(1..=spec.keys.len()).collect())?);
         }
-        inputs.push(copy);
+        inputs.push(input);
     }
     Ok(inputs)
 }

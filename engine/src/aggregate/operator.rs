@@ -6,9 +6,10 @@
 //!    values         …of its person, keys and a value, for each nested column
 //! ```
 //! Its inputs have one partition, and are run anew for each bucket: which one is told to the leaves
-//! by the task ([`Bucket`]). If an input is in order of person, persons are bounded as they come,
-//! else rows are put aside first ([`Unclustered`]). Nothing below it sees a part of a person, and
-//! no rule of an optimizer moves anything through it: it is put on top of finished plans.
+//! by the task ([`Bucket`]), and public tables that it joins with are made once. If an input is in
+//! order of person, persons are bounded as they come, else rows are put aside first
+//! ([`Unclustered`]). Nothing below it sees a part of a person, and no rule of an optimizer moves
+//! anything through it: it is put on top of finished plans.
 
 use std::fmt;
 use std::ops::Range;
@@ -26,7 +27,7 @@ use datafusion::physical_expr::{
 };
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::execution_plan::{
-    Boundedness, EmissionType, ReplaceChildrenOptions, reset_plan_states,
+    Boundedness, EmissionType, ReplaceChildrenOptions,
 };
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -36,6 +37,7 @@ use datafusion::physical_plan::{
 };
 use futures::{StreamExt, TryStreamExt};
 
+use crate::aggregate::again::again;
 use crate::aggregate::bounding::Bounder;
 use crate::aggregate::cells::Cells;
 use crate::aggregate::groups::Groups;
@@ -229,7 +231,7 @@ fn over(
         context.window_functions().clone(),
         context.runtime_env(),
     );
-    reset_plan_states(Arc::clone(plan))?.execute(0, Arc::new(context))
+    again(plan)?.execute(0, Arc::new(context))
 }
 
 /// Persons as they come, or as they are brought into order.

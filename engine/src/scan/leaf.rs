@@ -76,6 +76,11 @@ impl BucketScan {
         Self { table, columns, schema, properties }
     }
 
+    /// Whether its rows are of nobody, and so the same for each bucket.
+    pub(crate) fn is_public(&self) -> bool {
+        self.table.spec.unit().is_none()
+    }
+
     /// What it reads.
     pub(crate) fn told(&self) -> Told {
         let fields = self.schema.fields().iter().enumerate();
@@ -181,13 +186,20 @@ impl ExecutionPlan for BucketScan {
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), stream)))
     }
 
-    /// How many rows there are over all buckets, so that joins keep the smaller side in memory.
+    /// How many rows there are over all buckets, so that joins keep the smaller side in memory:
+    /// public rows rather than records, as they are read once if they are kept, and for each bucket
+    /// if they are not.
     fn partition_statistics(&self, _: Option<usize>) -> PlanResult<Arc<Statistics>> {
+        let rows = self.table.rows();
+        let rows = if self.is_public() { rows / ONCE } else { rows };
         let columns = self.columns.iter().map(|_| ColumnStatistics::new_unknown()).collect();
         Ok(Arc::new(Statistics {
-            num_rows: Precision::Inexact(self.table.rows()),
+            num_rows: Precision::Inexact(rows),
             total_byte_size: Precision::Absent,
             column_statistics: columns,
         }))
     }
 }
+
+/// How many times dearer a row is that is read for each bucket: about as many as there are.
+const ONCE: usize = 256;

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionContext;
+use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 
@@ -33,9 +36,11 @@ pub(crate) async fn settle(
     cluster: Option<&Cluster>,
 ) -> Result<Tables, Error> {
     let sources = public_tables(catalog, priced)?;
+    let has_parts = !priced.plan.publics.is_empty();
+    let public = if has_parts { bounded(session)? } else { session.clone() };
     let mut tables = Tables::new();
     for (index, part) in priced.plan.publics.iter().enumerate() {
-        let table = compute(part, &sources, session).await.map_err(|error| {
+        let table = compute(part, &sources, &public).await.map_err(|error| {
             Rejection::new(Code::Type, format!("a public part fails: {}", error.strip_backtrace()))
         })?;
         let Some(table) = table else {
@@ -121,5 +126,23 @@ async fn compute(
     Ok(Some(Arc::new(MemTable::try_new(schema, vec![batches])?)))
 }
 
-/// Most rows of a public part; it is kept in memory.
-const ROWS_MAX: usize = 5_000_000;
+/// A session of the same tables and functions in which public rows, which nobody pays for, take no
+/// more than a part of the memory.
+///
+/// # Errors
+/// [`Error::Internal`] if there is no place for temporary files.
+pub(crate) fn bounded(session: &SessionContext) -> Result<SessionContext, Error> {
+    let memory = Arc::new(GreedyMemoryPool::new(MEMORY_BYTES));
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(memory).build_arc();
+    let runtime = runtime.map_err(|_| Error::Internal("temporary files have no place"))?;
+    // The tables are shared, and would be gone if a catalog were made anew.
+    let config = session.copied_config().with_create_default_catalog_and_schema(false);
+    let state = SessionStateBuilder::new_from_existing(session.state()).with_config(config);
+    Ok(SessionContext::new_with_state(state.with_runtime_env(runtime).build()))
+}
+
+/// Most rows of a public part, or of an answer of public rows; they are kept in memory.
+pub(crate) const ROWS_MAX: usize = 5_000_000;
+
+/// Most memory that sorting, grouping and joining public rows may take.
+const MEMORY_BYTES: usize = 2 << 30;
