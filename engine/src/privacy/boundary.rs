@@ -11,6 +11,7 @@ use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan};
 use crate::error::{Code, Rejection};
 use crate::privacy::columns::{Columns, persons_column, widen};
 use crate::privacy::contributions::{Bound, Contribution, Nested, Shape};
+use crate::privacy::eager::counted;
 use crate::privacy::facts::Facts;
 use crate::privacy::margins::{Margins, margins};
 use crate::privacy::relation::{Analysis, HIDDEN, Kind, Relation, column_of, named, unplanned};
@@ -153,9 +154,13 @@ impl Boundary {
     ) -> Result<&[LogicalPlan], DataFusionError> {
         if self.optimized.get().is_none() {
             let state = session.state();
-            let plans = self.plans().map(|plan| state.optimize(plan));
+            let mut plans =
+                self.plans().map(|plan| state.optimize(plan)).collect::<Result<Vec<_>, _>>()?;
+            if let Some(first) = plans.first_mut() {
+                *first = counted(first.clone(), 1 + self.keys.len())?;
+            }
             // Whoever was first has the same.
-            let _ = self.optimized.set(plans.collect::<Result<_, _>>()?);
+            let _ = self.optimized.set(plans);
         }
         Ok(self.optimized.get().map(Vec::as_slice).unwrap_or_default())
     }

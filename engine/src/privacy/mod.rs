@@ -12,6 +12,7 @@ mod calendar;
 pub(crate) mod candidates;
 mod columns;
 pub(crate) mod contributions;
+mod eager;
 mod facts;
 pub(crate) mod functions;
 mod grid;

@@ -78,6 +78,16 @@ pub(crate) const QUERIES: &[&str] = &[
     "SELECT COUNT(*) AS n FROM visit v JOIN visit w ON v.person_id = w.person_id AND \
      w.visit_date - \
      v.visit_date = 1",
+    // Sides of which nothing but the person is used are counted first.
+    "SELECT v.region, COUNT(*) AS n, SUM(v.days) AS d, COUNT(DISTINCT v.person_id) AS p FROM visit \
+     v JOIN visit w ON v.person_id = w.person_id WHERE w.code IN (1, 2) GROUP BY v.region ORDER BY \
+     v.region",
+    "SELECT c.chapter, COUNT(*) AS n FROM visit u JOIN visit v ON u.person_id = v.person_id JOIN \
+     visit w ON v.person_id = w.person_id JOIN codes c ON v.code = c.code WHERE u.days IN \
+     (4, 9, 14) AND w.days IN (0, 5, 10) GROUP BY \
+     c.chapter ORDER BY c.chapter",
+    "SELECT COUNT(*) AS n FROM visit v JOIN visit w ON v.person_id = w.person_id WHERE v.code = 1 \
+     AND w.code = 2",
     // Bins and beginnings of dates; where WHERE says both ends, all of them are known keys.
     "SELECT DATE_BIN(INTERVAL '6 months', visit_date) AS h, COUNT(*) AS n FROM visit WHERE \
      visit_date BETWEEN DATE '2020-01-01' AND DATE '2023-12-31' GROUP BY 1 ORDER BY h",
