@@ -84,11 +84,7 @@ impl Engine {
                 self.create_view(&name, replace, parsed, query).await
             }
             Request::DropView { name, if_exists } => self.drop_view(&name, if_exists),
-            Request::Prepare { name, types, query: parsed } => {
-                let done = format!("prepared {name}");
-                self.prepared().insert(name, (types, parsed));
-                Ok(Outcome::Done(done))
-            }
+            Request::Prepare { name, types, query: parsed } => self.prepare(name, types, parsed),
             Request::Execute { name, arguments } => {
                 self.answered(self.executed(&name, arguments)?, query).await
             }
@@ -106,6 +102,26 @@ impl Engine {
         let (types, parsed) = found.ok_or_else(|| no_such("prepared query", name))?;
         let values = if types.is_empty() { values } else { check_types(&values, &types)? };
         Ok(bind_arguments(&parsed, &values)?)
+    }
+
+    fn prepare(
+        &self,
+        name: String,
+        types: Vec<DataType>,
+        parsed: ParsedQuery,
+    ) -> Result<Outcome, Error> {
+        let mut prepared = self.prepared();
+        if prepared.len() >= KEPT_MAX && !prepared.contains_key(&name) {
+            return Err(too_many("prepared queries", "DEALLOCATE name forgets one"));
+        }
+        let done = format!("prepared {name}");
+        prepared.insert(name, (types, parsed));
+        Ok(Outcome::Done(done))
+    }
+
+    /// Forgets every prepared query of this session.
+    pub fn forget_prepared(&self) {
+        self.prepared().clear();
     }
 
     async fn answered(&self, parsed: ParsedQuery, query: &Query) -> Result<Outcome, Error> {
@@ -134,6 +150,9 @@ impl Engine {
             return Err(Rejection::new(Code::Statement, format!("there is a view {name} already"))
                 .hint("CREATE OR REPLACE VIEW replaces it")
                 .into());
+        }
+        if !exists && self.views() >= KEPT_MAX {
+            return Err(too_many("views", "DROP VIEW name forgets one"));
         }
         let text = parsed.text.clone();
         let bound = bind(parsed, &self.session).await?;
@@ -164,6 +183,16 @@ impl Engine {
         Ok(Outcome::Done(format!("forgot {name}")))
     }
 
+    /// How many views there are.
+    fn views(&self) -> usize {
+        let state = self.session.state();
+        let names = &state.config_options().catalog;
+        let catalog = self.session.catalog(&names.default_catalog);
+        let schema = catalog.and_then(|catalog| catalog.schema(&names.default_schema));
+        let tables = schema.map(|schema| schema.table_names()).unwrap_or_default();
+        tables.iter().filter(|name| self.catalog().table(name).is_none()).count()
+    }
+
     fn prepared(
         &self,
     ) -> std::sync::MutexGuard<'_, BTreeMap<String, (Vec<DataType>, ParsedQuery)>> {
@@ -179,3 +208,11 @@ fn deregister(session: &SessionContext, name: &str) -> Result<(), Error> {
 fn no_such(what: &str, name: &str) -> Error {
     Rejection::new(Code::Statement, format!("there is no {what} {name}")).into()
 }
+
+fn too_many(what: &str, hint: &str) -> Error {
+    let reason = format!("a session keeps at most {KEPT_MAX} {what}");
+    Rejection::new(Code::Statement, reason).hint(hint).into()
+}
+
+/// Most views of a session, and most prepared queries: each may be as long as a statement.
+const KEPT_MAX: usize = 100;

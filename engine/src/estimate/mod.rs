@@ -13,7 +13,8 @@ use arrow::datatypes::UInt64Type;
 use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionContext;
-use datafusion::physical_plan::collect;
+use datafusion::physical_plan::execute_stream;
+use futures::StreamExt as _;
 
 use crate::answer::{Answer, Bound};
 use crate::estimate::interval::Intervals;
@@ -23,16 +24,16 @@ use crate::privacy::price::PricedPlan;
 use crate::privacy::released::ReleasedTable;
 use crate::scan::gate::over;
 
-/// Computes the asked columns and their intervals from the noisy cells.
+/// Computes the asked columns and their intervals from the noisy cells, in at most so many rows.
 ///
 /// # Errors
-/// A failure of the outer plan, such as a cast that the query asked for.
+/// A failure of the outer plan, such as a cast that the query asked for; too many rows.
 pub(crate) async fn finish(
     priced: &PricedPlan,
     noisy: Vec<NoisyAggregates>,
     mut tables: BTreeMap<String, Arc<dyn TableProvider>>,
     session: &SessionContext,
-    confidence: f64,
+    (confidence, rows_max): (f64, usize),
 ) -> Result<Answer, DataFusionError> {
     let mut released = Vec::with_capacity(noisy.len());
     for (index, noisy) in noisy.into_iter().enumerate() {
@@ -46,7 +47,17 @@ pub(crate) async fn finish(
     let plan = state.optimize(&over(&priced.plan.outer, &tables)?)?;
     let plan = state.query_planner().create_physical_plan(&plan, &state).await?;
     let schema = plan.schema();
-    let batches = collect(plan, session.task_ctx()).await?;
+    let mut stream = execute_stream(plan, session.task_ctx())?;
+    let (mut batches, mut count) = (Vec::new(), 0);
+    while let Some(batch) = stream.next().await {
+        let batch = batch?;
+        count += batch.num_rows();
+        if count > rows_max {
+            let reason = format!("the answer has more than {rows_max} rows");
+            return Err(DataFusionError::Execution(reason));
+        }
+        batches.push(batch);
+    }
     let rows = concat_batches(&schema, &batches)?;
     let intervals = Intervals { priced, released: &released, rows: &rows, confidence };
     let bounds = intervals.all(session)?;

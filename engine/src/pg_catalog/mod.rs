@@ -24,7 +24,8 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Statement, Visit, Visitor};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::Tokenizer;
 use datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
 use datafusion_pg_catalog::setup_pg_catalog;
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
@@ -34,6 +35,7 @@ use crate::catalog::Catalog;
 use crate::error::{Code, Error, Rejection};
 use crate::scan::table::DeclaredTable;
 use crate::sql::arguments::{Argument, highest, literal};
+use crate::sql::length::check_length;
 
 /// The catalogue of a population as clients of PostgreSQL ask about it.
 pub struct PgCatalog {
@@ -57,6 +59,7 @@ impl PgCatalog {
         let config = SessionConfig::new()
             .with_default_catalog_and_schema(database, "public")
             .with_information_schema(true)
+            .with_batch_size(BATCH_ROWS)
             .with_target_partitions(1);
         let memory = Arc::new(GreedyMemoryPool::new(MEMORY_BYTES));
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(memory).build_arc();
@@ -84,7 +87,7 @@ impl PgCatalog {
     /// Whether a statement is about the catalogue only: it reads tables of it, or none at all and
     /// calls functions of it. What reads a table of the population never is.
     pub fn concerns(&self, text: &str) -> bool {
-        let Ok(statements) = Parser::parse_sql(&PostgreSqlDialect {}, text) else { return false };
+        let Ok(statements) = parsed(text) else { return false };
         let [statement @ Statement::Query(_)] = statements.as_slice() else { return false };
         let mut seen = Seen { tables: &self.tables, of_catalog: false, of_records: false };
         let _ = statement.visit(&mut seen);
@@ -182,7 +185,10 @@ impl PgCatalog {
             _ => text.to_owned(),
         };
         functions::check(&read(&text)?)?;
-        let mut statement = one(self.parser.parse(&text))?;
+        let statements = self.parser.parse(&text);
+        let statements =
+            statements.map_err(|error| Rejection::new(Code::Syntax, error.to_string()))?;
+        let mut statement = one(statements)?;
         rewrite::rewrite(&mut statement);
         let state = self.session.state();
         let parsed = Parsed::Statement(Box::new(statement));
@@ -207,11 +213,21 @@ fn with_columns(session: &SessionContext, database: &str) -> Option<()> {
 
 /// Reads the one statement of a text.
 fn read(text: &str) -> Result<Statement, Rejection> {
-    one(Parser::parse_sql(&PostgreSqlDialect {}, text))
+    one(parsed(text)?)
 }
 
-fn one(read: Result<Vec<Statement>, ParserError>) -> Result<Statement, Rejection> {
-    let mut statements = read.map_err(|error| Rejection::new(Code::Syntax, error.to_string()))?;
+/// Reads statements, if they are not so long that their trees would take the stack when they are
+/// dropped: those are for the engine to refuse.
+fn parsed(text: &str) -> Result<Vec<Statement>, Rejection> {
+    let dialect = PostgreSqlDialect {};
+    let tokens = Tokenizer::new(&dialect, text).tokenize_with_location();
+    let tokens = tokens.map_err(|error| Rejection::new(Code::Syntax, error.to_string()))?;
+    check_length(&tokens)?;
+    let statements = Parser::new(&dialect).with_tokens_with_locations(tokens).parse_statements();
+    statements.map_err(|error| Rejection::new(Code::Syntax, error.to_string()))
+}
+
+fn one(mut statements: Vec<Statement>) -> Result<Statement, Rejection> {
     let statement = statements.pop().filter(|_| statements.is_empty());
     statement.ok_or_else(|| Rejection::new(Code::Statement, "one statement is answered at a time"))
 }
@@ -297,6 +313,10 @@ const COLUMNS: &str = "SELECT table_catalog, table_schema, table_name, column_na
     character_maximum_length, character_octet_length, numeric_precision, \
     numeric_precision_radix, numeric_scale, datetime_precision, interval_type \
     FROM information_schema.columns WHERE table_schema = 'public'";
+
+/// Rows that are worked on at once. No pool knows how long the texts are that functions make of
+/// them.
+const BATCH_ROWS: usize = 1_024;
 
 /// Most memory that answers about the catalogue may take.
 const MEMORY_BYTES: usize = 64 << 20;

@@ -97,6 +97,17 @@ impl VisitorMut for Rewriter {
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if matches!(expr, Expr::Function(function) if joins_nothing(function)) {
             *expr = nothing();
+        } else if joins_text(expr) {
+            // Text that doubles from step to step would fill the memory.
+            let joined = Box::new(std::mem::replace(expr, nothing()));
+            let most = Expr::Value(plain(Value::Number(TEXT_MAX.to_string(), false)));
+            *expr = Expr::Substring {
+                expr: joined,
+                substring_from: None,
+                substring_for: Some(Box::new(most)),
+                special: false,
+                shorthand: false,
+            };
         }
         ControlFlow::Continue(())
     }
@@ -106,6 +117,19 @@ impl VisitorMut for Rewriter {
 fn joins_nothing(function: &Function) -> bool {
     let name = function.name.to_string().to_ascii_lowercase();
     name.ends_with("array_to_string") && function.args.to_string().contains("CAST(NULL AS TEXT)")
+}
+
+/// Whether a text is put together that may be longer than what it is made of.
+fn joins_text(expr: &Expr) -> bool {
+    match expr {
+        Expr::BinaryOp { op, .. } => *op == BinaryOperator::StringConcat,
+        Expr::Function(function) => name_of(function).is_some_and(|name| JOINING.contains(&name)),
+        _ => false,
+    }
+}
+
+fn name_of(function: &Function) -> Option<&str> {
+    function.name.0.last()?.as_ident().map(|name| name.value.as_str())
 }
 
 /// Columns without a name get those that PostgreSQL gives them, where the planner's would clash or
@@ -127,6 +151,10 @@ fn name_columns(select: &mut Select) {
                 format!("array_to_string{}", i + 1)
             }
             Expr::Function(function) if is_array_of_query(function) => format!("array{}", i + 1),
+            Expr::Function(function) if joins_text(expr) => {
+                format!("{}{}", name_of(function).unwrap_or_default(), i + 1)
+            }
+            _ if joins_text(expr) => format!("?column?{}", i + 1),
             _ => continue,
         };
         let alias = Ident::with_quote('"', name);
@@ -277,6 +305,12 @@ fn text(text: &str) -> Expr {
 fn plain(value: Value) -> ValueWithSpan {
     ValueWithSpan { value, span: Span::empty() }
 }
+
+/// Functions that put texts together.
+const JOINING: [&str; 4] = ["array_to_string", "concat", "replace", "string_agg"];
+
+/// The longest text that is put together.
+const TEXT_MAX: usize = 4_096;
 
 /// Tables of the catalogue that have no rows here.
 const EMPTY: [&str; 17] = [

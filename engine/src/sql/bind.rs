@@ -19,6 +19,7 @@ use crate::error::{Code, Error, Rejection};
 use crate::privacy::marked;
 use crate::scan::table::DeclaredTable;
 use crate::sql::omop;
+use crate::sql::steps::check_steps;
 use crate::sql::text::ParsedQuery;
 
 /// A query whose names and types are resolved.
@@ -84,6 +85,7 @@ pub(crate) async fn bind(
     let state = session.state();
     let ParsedQuery { text, statement, .. } = parsed;
     let placed = |error| refusal(error).placed(&text);
+    check_steps(&statement, session)?;
     let plan = state.statement_to_plan(statement).await.map_err(placed)?;
     let analyzer = state.analyzer();
     let plan =

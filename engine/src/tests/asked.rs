@@ -5,7 +5,7 @@ use arrow::datatypes::DataType;
 use ledger_adapter::charge::Opening;
 use ledger_adapter::digest::Digest;
 
-use crate::asker::{Asker, Progress, Stop};
+use crate::asker::{Asker, Progress, Stop, Turn};
 use crate::describe::Description;
 use crate::engine::{Engine, Query};
 use crate::error::{Code, Error};
@@ -60,6 +60,35 @@ fn a_question_that_is_taken_back_costs_nothing_and_one_that_was_charged_is_answe
     assert_eq!(progress.of(), (2, 2));
     // What tells how far a question is leaves the tables where they are.
     assert!(block_on(world.engine.answer(&asked(COUNT, 2.0))).is_ok());
+}
+
+#[test]
+fn a_question_that_several_ask_at_once_is_charged_once() {
+    let world = small();
+    let kept = tempfile::tempdir().unwrap();
+    let World { engine, directory: _held, .. } = world;
+    let engine = engine.with_releases(kept.path().to_owned());
+    let account = engine.catalog().account();
+    let charges = || engine.ledger().remaining(account).unwrap().unwrap().charges;
+    let before = charges();
+    // Each keeps its turn until its asker is gone, as a server does.
+    let ask = || {
+        let turn = Some(Turn::default());
+        let asker = Asker { turn, ..Asker::default() };
+        let own = engine.asked_by(asker, engine.settings());
+        async move { own.answer(&asked(COUNT, 1.0)).await.unwrap() }
+    };
+    let answers = block_on(async { futures::future::join_all((0..8).map(|_| ask())).await });
+    assert_eq!(charges(), before + 1);
+    let first = answers[0].receipt.as_ref().unwrap().intent.query;
+    assert!(answers.iter().all(|a| a.receipt.as_ref().unwrap().intent.query == first));
+    // Without releases that are kept, nobody waits for anybody.
+    let world = small();
+    let before = self::charges(&world);
+    for _ in 0..2 {
+        block_on(world.engine.answer(&asked(COUNT, 1.0))).unwrap();
+    }
+    assert_eq!(self::charges(&world), before + 2);
 }
 
 #[test]
@@ -200,4 +229,28 @@ fn the_catalogue_is_told_and_nothing_else_can_be_reached_by_it() {
     let values = [Argument::Text("visit'; --".to_owned())];
     let none = block_on(catalog.answer("SELECT oid FROM pg_class WHERE relname = $1", &values));
     assert_eq!(none.unwrap().num_rows(), 0);
+}
+
+#[test]
+fn a_session_keeps_so_many_views_and_prepared_queries() {
+    let world = small();
+    let engine = world.engine.apart().unwrap();
+    let done = |text: &str| block_on(engine.perform(&asked(text, 1.0)));
+    for (make, forget) in [
+        ("CREATE VIEW v# AS SELECT * FROM visit WHERE cost > 5", "DROP VIEW v7"),
+        ("PREPARE v# AS SELECT COUNT(*) AS n FROM visit WHERE cost > $1", "DEALLOCATE v7"),
+    ] {
+        let of = |i: usize| make.replace('#', &i.to_string());
+        for i in 0..100 {
+            assert!(done(&of(i)).is_ok(), "{i}: {make}");
+        }
+        match done(&of(100)) {
+            Err(Error::Rejected(rejection)) => assert_eq!(rejection.code, Code::Statement),
+            other => panic!("{other:?}"),
+        }
+        // What is there already is replaced, and what is forgotten makes room.
+        assert!(done(&of(3).replace("CREATE", "CREATE OR REPLACE")).is_ok());
+        assert!(done(forget).is_ok());
+        assert!(done(&of(100)).is_ok());
+    }
 }

@@ -9,6 +9,7 @@ mod attacks_named;
 mod audit_statistics;
 mod budget;
 mod canary;
+mod endless;
 mod epidemiology;
 pub(crate) mod fixture;
 pub(crate) mod generator;

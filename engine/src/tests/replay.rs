@@ -143,7 +143,8 @@ async fn walk(
     let notes = notes::notes(&priced, &noisy);
     let said = format!("{noisy:?}");
     let tables = public_tables(engine.catalog(), &priced)?;
-    let answer = estimate::finish(&priced, noisy, tables, &engine.session, confidence).await;
+    let answer =
+        estimate::finish(&priced, noisy, tables, &engine.session, (confidence, usize::MAX)).await;
     let answer = answer.map_err(|e| Stop::Broken(format!("it fails past the door: {e}")))?;
     let plain = |column: usize| {
         let lineage = priced.plan.output[column].lineage.as_ref();
