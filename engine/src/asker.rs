@@ -2,10 +2,11 @@
 //! the answer.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ledger_adapter::digest::Digest;
+use tokio::sync::OwnedMutexGuard;
 
 /// Who asks.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,19 @@ pub struct Asker {
     /// Where it is told how far the question is, if anybody wants to know. That depends on
     /// records, so it is for those only who may read them.
     pub progress: Option<Progress>,
+    /// Where the turn of a question is kept by those who want others that ask the same to wait for
+    /// longer than it takes; without it the next one goes on at once.
+    pub turn: Option<Turn>,
+}
+
+/// The turn of a question: until it is dropped, the same question waits.
+#[derive(Clone, Debug, Default)]
+pub struct Turn(Arc<Mutex<Option<OwnedMutexGuard<()>>>>);
+
+impl Turn {
+    pub(crate) fn keep(&self, turn: OwnedMutexGuard<()>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(turn);
+    }
 }
 
 /// How far a question is: buckets that were computed, of how many.

@@ -13,6 +13,7 @@ use ledger_adapter::error::{Inactive, LedgerError};
 use ledger_adapter::keys::Signer;
 use ledger_adapter::ledger::Ledger;
 use ledger_adapter::statement::{Intent, MechanismRecord, intent_commitment};
+use tokio::sync::OwnedMutexGuard;
 
 use crate::aggregate::exact::ExactAggregates;
 use crate::aggregate::{self, Place};
@@ -32,7 +33,7 @@ use crate::publish::Papers;
 use crate::repeats::{Question, Releases};
 use crate::requests::Prepared;
 use crate::scan::gate::{VerifiedScan, public_tables};
-use crate::scan::public::settle;
+use crate::scan::public::{ROWS_MAX, bounded, settle};
 use crate::scan::read::{read_by, read_of};
 use crate::sql::bind::{bind, session};
 use crate::sql::dialect::Dialect;
@@ -212,6 +213,7 @@ impl Engine {
         if priced.plan.boundaries.is_empty() {
             return self.answer_from_public_tables(&priced).await;
         }
+        let _turn = self.turn(&priced).await;
         if let Some(answer) = self.repeated(&priced) {
             return Ok(answer);
         }
@@ -296,6 +298,15 @@ impl Engine {
                 .hint("name them: WHERE key IN (…), or join with a public table of keys"));
         }
         Ok(())
+    }
+
+    /// Waits until nobody else is asking the same question. The turn lasts as long as what is
+    /// given, or as long as whoever asks keeps it.
+    async fn turn(&self, priced: &PricedPlan) -> Option<OwnedMutexGuard<()>> {
+        let turn = self.releases.as_ref()?.turn(&self.question(priced)?).await;
+        let Some(kept) = &self.asker.turn else { return Some(turn) };
+        kept.keep(turn);
+        None
     }
 
     /// The release of the same question, if it was answered before and is not redacted since.
@@ -416,14 +427,16 @@ impl Engine {
     ) -> Result<Answer, Error> {
         let tables = self.past_gate(public_tables(&self.catalog, priced))?;
         let confidence = self.settings.confidence;
-        let finished = estimate::finish(priced, noisy, tables, &self.session, confidence).await;
-        self.past_gate(finished)
+        // What was paid for is given, however much it is.
+        let terms = (confidence, usize::MAX);
+        self.past_gate(estimate::finish(priced, noisy, tables, &self.session, terms).await)
     }
 
     async fn answer_from_public_tables(&self, priced: &PricedPlan) -> Result<Answer, Error> {
         let tables = public_tables(&self.catalog, priced)?;
         let confidence = self.settings.confidence;
-        let answer = estimate::finish(priced, vec![], tables, &self.session, confidence).await;
+        let (session, terms) = (bounded(&self.session)?, (confidence, ROWS_MAX));
+        let answer = estimate::finish(priced, vec![], tables, &session, terms).await;
         let mut answer =
             answer.map_err(|error| Rejection::new(Code::Type, error.strip_backtrace()))?;
         answer.notes.push("only public tables were read; nothing was charged".to_owned());

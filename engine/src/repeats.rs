@@ -4,8 +4,10 @@
 //! Answering again with fresh noise would cost again, and tell more. A stored answer is looked at
 //! before it is given: it has to be the one that its receipt proves.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arrow::ipc::reader::FileReader;
 use ledger_adapter::digest::Digest;
@@ -13,6 +15,7 @@ use ledger_adapter::keys::PublicKey;
 use ledger_adapter::receipt::{Receipt, Trust};
 use ledger_adapter::statement::{MechanismRecord, RELEASE_TYPE, ReleasePredicate, Statement};
 use serde_json::Value;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::answer::{Answer, Bound};
 use crate::privacy::price::PricedPlan;
@@ -52,11 +55,28 @@ impl Question {
 #[derive(Clone, Debug)]
 pub(crate) struct Releases {
     directory: PathBuf,
+    /// The questions that are being answered.
+    turns: Arc<Mutex<HashMap<Digest, Weak<Queue>>>>,
 }
 
+/// Those who ask the same question.
+type Queue = tokio::sync::Mutex<()>;
+
 impl Releases {
-    pub(crate) const fn at(directory: PathBuf) -> Self {
-        Self { directory }
+    pub(crate) fn at(directory: PathBuf) -> Self {
+        Self { directory, turns: Arc::default() }
+    }
+
+    /// Waits for whoever asks the same question: what they are charged for is found afterwards.
+    pub(crate) async fn turn(&self, question: &Question) -> OwnedMutexGuard<()> {
+        let queue = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.retain(|_, queue| queue.strong_count() > 0);
+            let queue = turns.get(&question.key).and_then(Weak::upgrade).unwrap_or_default();
+            turns.insert(question.key, Arc::downgrade(&queue));
+            queue
+        };
+        queue.lock_owned().await
     }
 
     /// The answer of the same question, if there is one whose receipt proves it.
