@@ -34,6 +34,9 @@ pub(crate) struct Analyst {
     pub(crate) account: Option<Digest>,
     /// The most ε of one question.
     pub(crate) epsilon_max: Option<f64>,
+    /// Which password is theirs now: a name of it, which tells nothing of it. Sessions of an
+    /// earlier one are over.
+    pub(crate) password: Option<Digest>,
 }
 
 /// What is kept of a password.
@@ -233,7 +236,8 @@ fn record(password: &str) -> Result<Record, Failure> {
 
 fn analyst(name: &str, record: &Record) -> Analyst {
     let (account, epsilon_max) = (record.account, record.epsilon_max);
-    Analyst { name: name.to_owned(), account, epsilon_max }
+    let password = Some(Digest::labelled("graunt/password-name/v1", &[record.salt.as_bytes()]));
+    Analyst { name: name.to_owned(), account, epsilon_max, password }
 }
 
 /// A name is one that a certificate may bear, too.
@@ -267,7 +271,7 @@ mod tests {
     use super::*;
 
     fn ada() -> Analyst {
-        Analyst { name: "ada".to_owned(), account: None, epsilon_max: Some(0.5) }
+        Analyst { name: "ada".to_owned(), account: None, epsilon_max: Some(0.5), password: None }
     }
 
     #[test]

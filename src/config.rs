@@ -48,6 +48,8 @@ pub(crate) struct ServeTerms {
     pub(crate) reports: Option<PathBuf>,
     /// Whether receipts, with question and answer, are for everybody.
     pub(crate) public_releases: bool,
+    /// Names under which a proxy on this machine passes requests on to the page.
+    pub(crate) hosts: Vec<String>,
     /// How much at once, and how long.
     pub(crate) limits: LimitTerms,
 }

@@ -28,7 +28,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 use tower_http::timeout::TimeoutLayer;
 
@@ -161,20 +161,24 @@ impl Listener for Bounded {
     }
 }
 
-/// A connection with a seat, until its time is over.
+/// A connection with a seat, until its time is over. That begins anew with what is said after
+/// something was answered; whoever says nothing more, or takes an answer slowly, has no more of it.
 pub(crate) struct Held<S> {
     stream: S,
+    longest: Duration,
     end: Pin<Box<Sleep>>,
+    has_answered: bool,
     /// Until the first byte has come.
     silence: Option<Pin<Box<Sleep>>>,
     _seat: Option<OwnedSemaphorePermit>,
 }
 
 impl<S> Held<S> {
-    /// Holds a connection for so long at most.
+    /// Holds a connection for so long at most after it was used.
     pub(crate) fn new(stream: S, longest: Duration, seat: Option<OwnedSemaphorePermit>) -> Self {
         let sleep = |time| Box::pin(tokio::time::sleep(time));
-        Self { stream, end: sleep(longest), silence: Some(sleep(SILENCE_MAX)), _seat: seat }
+        let (end, silence) = (sleep(longest), Some(sleep(SILENCE_MAX)));
+        Self { stream, longest, end, has_answered: false, silence, _seat: seat }
     }
 
     fn is_over(&mut self, context: &mut Context<'_>) -> bool {
@@ -199,6 +203,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Held<S> {
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {
             self.silence = None;
+            if std::mem::take(&mut self.has_answered) {
+                let end = Instant::now() + self.longest;
+                self.end.as_mut().reset(end);
+            }
         }
         read
     }
@@ -221,7 +229,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Held<S> {
         if self.is_over(context) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.has_answered |= matches!(written, Poll::Ready(Ok(_)));
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -252,7 +262,7 @@ const BODY_BYTES_MAX: usize = 65_536;
 /// Longest time of a request.
 const REQUEST_MAX: Duration = Duration::from_secs(30);
 
-/// Longest time of a connection; a client opens another.
+/// Longest time of a connection from request to request; a client opens another.
 const CONNECTION_MAX: Duration = Duration::from_secs(45);
 
 /// How long nothing may be said at first.

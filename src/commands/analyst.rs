@@ -105,7 +105,7 @@ fn add(
     let cap = cap.transpose().map_err(|rule| Failure::usage(rule, hint))?;
     let account = cap.map(|_| Digest::random()).transpose()?;
     let (name, epsilon_max) = (arguments.name.clone(), arguments.question_epsilon);
-    analysts.add(&Analyst { name, account, epsilon_max }, &password)?;
+    analysts.add(&Analyst { name, account, epsilon_max, password: None }, &password)?;
     if let Err(fault) = opened(account, cap, context) {
         // Without the account their questions would be refused for another reason.
         analysts.remove(&arguments.name)?;

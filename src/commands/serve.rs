@@ -124,6 +124,7 @@ async fn serve_all(
     let [page, postgres, flight] = [&sockets.page, &sockets.postgres, &sockets.flight]
         .map(|socket| socket.local_addr().map(|address| address.to_string()));
     let failed = || Failure::store("the doors", "listening");
+    let address = sockets.page.local_addr().map_err(failed())?;
     let (page, postgres, flight) =
         (page.map_err(failed())?, postgres.map_err(failed())?, flight.map_err(failed())?);
     let ended = {
@@ -148,6 +149,8 @@ async fn serve_all(
         records: records(&context.home, log.clone(), origin)?,
         reports: terms.reports.clone(),
         has_public_releases: terms.public_releases,
+        address,
+        hosts: terms.hosts.clone(),
         postgres: Some(postgres.clone()),
         flight: Some(flight.clone()),
         is_secure: tls.is_some(),

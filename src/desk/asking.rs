@@ -10,8 +10,9 @@ use engine::sql::arguments::Argument;
 use tokio::task::AbortHandle;
 
 use crate::desk::journal::Line;
+use crate::desk::seeing::Seen;
 use crate::desk::told::{ENDS, Told};
-use crate::desk::visit::{Seen, Visit, failed, statement};
+use crate::desk::visit::{Visit, failed, statement};
 use crate::desk::work::{Wanted, computed};
 use crate::fail::Failure;
 use crate::opened::question;
@@ -22,15 +23,21 @@ struct Waiting<'a> {
     stop: Stop,
     task: Option<AbortHandle>,
     text: &'a str,
-    is_over: bool,
+    /// Whether whoever asked was told what has come of it.
+    is_told: bool,
+    /// Whether nothing of it is being done any more.
+    is_done: bool,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
+        if self.is_done {
+            return;
+        }
         if self.stop.stop() {
             // Nothing was charged, nor will be: whatever it still does is for nobody.
             self.task.iter().for_each(AbortHandle::abort);
-        } else if !self.is_over {
+        } else if !self.is_told {
             // It is charged and will be kept; the operator should find who asked.
             self.visit.desk.journal.statement(&Line {
                 door: self.visit.door,
@@ -55,48 +62,50 @@ impl Visit {
         let started = Instant::now();
         let (here, knobs, stop) = (self.here(), self.knobs(), self.stop());
         let watched = self.desk.watch(&stop);
-        let mut waiting =
-            Waiting { visit: self, stop: stop.clone(), task: None, text, is_over: false };
+        let (own, is_told, is_done) = (stop.clone(), false, false);
+        let mut waiting = Waiting { visit: self, stop: own, task: None, text, is_told, is_done };
         let engine = self.engine(&here, &knobs, stop.clone())?;
         let query = question(&knobs.terms, text);
         let intervals = seen.map_or(knobs.intervals, |seen| seen.intervals);
         let (ends, confidence) = (intervals.then_some(ENDS), knobs.terms.confidence);
         let columns = seen.and_then(|seen| seen.schema.clone());
         let place = self.desk.seats.queue(&self.analyst().name)?;
-        let patience = self.desk.limits.question_max;
+        let patience = tokio::time::sleep(self.desk.limits.question_max);
+        tokio::pin!(patience);
         let seat = tokio::select! {
             seat = self.desk.seats.sit() => seat?,
             () = self.recalled.notified() => return Err(failed(Error::Stopped, text)),
-            () = tokio::time::sleep(patience) => return Err(Failure::limit(WAITED)),
+            () = &mut patience => return Err(Failure::limit(WAITED)),
         };
         let (values, statement) = (values.map(<[_]>::to_vec), statement(text));
         let wanted = Wanted { values: values.filter(|values| !values.is_empty()), ends, columns };
-        let open = Arc::clone(&here.open);
+        let (open, desk, charged) = (Arc::clone(&here.open), Arc::clone(&self.desk), stop.clone());
         let mut task = self.desk.computed(async move {
             let done = computed(&engine, &query, wanted, &open.opened).await;
             // What is charged is waited for at the end, whether anybody is there or not.
             drop(watched);
-            (done.map_err(|failure| failure.of(&statement)), (seat, place))
+            if charged.has_passed() {
+                desk.limits.round_up(started).await;
+            }
+            // Kept until then: who waits for the seat, or asks the same, is not told how long this
+            // took.
+            drop((engine, seat, place));
+            done.map_err(|failure| failure.of(&statement))
         });
         waiting.task = Some(task.abort_handle());
         let done = tokio::select! {
             done = &mut task => done,
             () = self.recalled.notified() => {
-                waiting.is_over = true;
+                waiting.is_told = true;
                 return Err(taken_back(&stop, text, None));
             }
-            () = tokio::time::sleep(patience) => {
-                waiting.is_over = true;
+            () = &mut patience => {
+                waiting.is_told = true;
                 return Err(taken_back(&stop, text, Some(WAITED)));
             }
         };
-        let (done, held) = done.map_err(|_| failed(Error::Internal("it ended"), text))?;
-        if stop.has_passed() {
-            // The seat is kept until then: who waits for it is not told how long this took.
-            self.desk.limits.round_up(started).await;
-        }
-        drop(held);
-        waiting.is_over = true;
+        waiting.is_done = true;
+        let done = done.map_err(|_| failed(Error::Internal("it ended"), text))?;
         self.told(done?, confidence, &knobs)
     }
 }
@@ -110,4 +119,5 @@ fn taken_back(stop: &Stop, text: &str, limit: Option<&str>) -> Failure {
     }
 }
 
-const WAITED: &str = "it takes too long; nothing was charged";
+/// What is said when time is up before the charge.
+pub(super) const WAITED: &str = "it takes too long; nothing was charged";

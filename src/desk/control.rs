@@ -15,6 +15,8 @@ use crate::session::{Dialect, Terms};
 pub(crate) enum Control {
     /// Gives a variable a value.
     Set(String, String),
+    /// Gives a variable a value until the transaction is over.
+    SetLocal(String, String),
     /// Tells a variable.
     Show(String),
     /// Gives a variable its value from the beginning; all of them without a name.
@@ -32,6 +34,17 @@ pub(crate) struct Knobs {
     pub(crate) intervals: bool,
     others: BTreeMap<String, String>,
     first: Box<Terms>,
+    /// Within a transaction, what holds when it is over.
+    saved: Option<Box<Saved>>,
+}
+
+/// What holds when a transaction is over.
+#[derive(Clone, Debug)]
+struct Saved {
+    /// After ROLLBACK: what was set when it began.
+    before: Knobs,
+    /// After COMMIT: what is set, without what was set for the transaction only.
+    after: Knobs,
 }
 
 impl Control {
@@ -57,8 +70,11 @@ impl Control {
             ["set", "session", "characteristics", ..] | ["set", "transaction", ..] => {
                 word("SET", Step::None)
             }
-            ["set", "session" | "local", name, "=" | "to", ..] => {
+            ["set", "session", name, "=" | "to", ..] => {
                 Some(Self::Set((*name).to_owned(), value(&words[4..])))
+            }
+            ["set", "local", name, "=" | "to", ..] => {
+                Some(Self::SetLocal((*name).to_owned(), value(&words[4..])))
             }
             ["set", name, "=" | "to", ..] => {
                 Some(Self::Set((*name).to_owned(), value(&words[3..])))
@@ -85,7 +101,7 @@ impl Knobs {
     /// What is set at the beginning.
     pub(crate) fn new(terms: Terms) -> Self {
         let first = Box::new(terms.clone());
-        Self { terms, intervals: false, others: BTreeMap::new(), first }
+        Self { terms, intervals: false, others: BTreeMap::new(), first, saved: None }
     }
 
     /// Gives a variable a value.
@@ -93,6 +109,41 @@ impl Knobs {
     /// # Errors
     /// `R-STATEMENT` if there is no such variable, or it takes no such value.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), Rejection> {
+        if let Some(saved) = &mut self.saved {
+            saved.after.put(name, value)?;
+        }
+        self.put(name, value)
+    }
+
+    /// Gives a variable a value until the transaction is over; without one nothing is set, as in
+    /// PostgreSQL.
+    ///
+    /// # Errors
+    /// As [`Knobs::set`].
+    pub(crate) fn set_local(&mut self, name: &str, value: &str) -> Result<(), Rejection> {
+        match self.saved {
+            Some(_) => self.put(name, value),
+            None => self.clone().put(name, value),
+        }
+    }
+
+    /// Goes on by a statement about transactions: ROLLBACK undoes what was set since it began.
+    pub(crate) fn step(&mut self, word: &str, step: Step) {
+        match step {
+            Step::Begin if self.saved.is_none() => {
+                let saved = Saved { before: self.clone(), after: self.clone() };
+                self.saved = Some(Box::new(saved));
+            }
+            Step::End => {
+                if let Some(saved) = self.saved.take() {
+                    *self = if word == "ROLLBACK" { saved.before } else { saved.after };
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn put(&mut self, name: &str, value: &str) -> Result<(), Rejection> {
         let number = |read: fn(&str) -> Result<f64, String>| {
             read(value).map_err(|rule| unfit(name, value, &rule))
         };
@@ -126,13 +177,16 @@ impl Knobs {
     /// # Errors
     /// `R-STATEMENT` if there is no such variable.
     pub(crate) fn reset(&mut self, name: Option<&str>) -> Result<(), Rejection> {
+        if let Some(saved) = &mut self.saved {
+            saved.after.reset(name)?;
+        }
         let first = Self::new((*self.first).clone());
         match name {
-            None => *self = first,
+            None => *self = Self { saved: self.saved.take(), ..first },
             Some("graunt.intervals") => self.intervals = false,
             Some(name) if name.starts_with("graunt.") => {
                 let value = first.get(name).ok_or_else(|| unknown(name))?;
-                self.set(name, &value)?;
+                self.put(name, &value)?;
             }
             Some(name) => drop(self.others.remove(name)),
         }
@@ -327,6 +381,9 @@ mod tests {
         assert_eq!(Control::read("ROLLBACK TO SAVEPOINT \"_pg3_1\""), back);
         let show = Some(Control::Show("transaction_isolation".to_owned()));
         assert_eq!(Control::read("show transaction isolation level"), show);
+        let local = Control::SetLocal("datestyle".to_owned(), "ISO".to_owned());
+        assert_eq!(Control::read("SET LOCAL datestyle = 'ISO'"), Some(local));
+        assert_eq!(Control::read("SET SESSION datestyle = 'ISO'"), set("datestyle", "ISO"));
         for question in
             ["SELECT 1", "SET", "SET x = 1; SELECT 1", "SHOW a b c", "settle", "SET a 'b"]
         {
@@ -362,5 +419,34 @@ mod tests {
         assert!(!knobs.intervals);
         assert_eq!(knobs.get("application_name").as_deref(), Some(""));
         assert_eq!(knobs.get("nothing"), None);
+    }
+    #[test]
+    fn what_is_set_for_a_transaction_ends_with_it() {
+        let name = "graunt.epsilon";
+        let mut knobs = Knobs::new(terms());
+        knobs.set_local(name, "0.5").unwrap();
+        assert_eq!(knobs.get(name).as_deref(), Some("1"));
+        assert!(knobs.set_local("nothing", "x").is_err());
+        for (word, expected) in [("COMMIT", "0.25"), ("ROLLBACK", "0.25")] {
+            knobs.step("BEGIN", Step::Begin);
+            knobs.set(name, "0.25").unwrap();
+            knobs.set_local(name, "0.5").unwrap();
+            knobs.step("BEGIN", Step::Begin);
+            knobs.step("SAVEPOINT", Step::None);
+            assert_eq!(knobs.get(name).as_deref(), Some("0.5"));
+            knobs.step(word, Step::End);
+            assert_eq!(knobs.get(name).as_deref(), Some(expected), "{word}");
+        }
+        // What is set or reset after it for the session stays, and ROLLBACK undoes all of it.
+        knobs.step("BEGIN", Step::Begin);
+        knobs.set_local(name, "0.5").unwrap();
+        knobs.reset(None).unwrap();
+        knobs.step("ROLLBACK", Step::End);
+        assert_eq!(knobs.get(name).as_deref(), Some("0.25"));
+        knobs.step("BEGIN", Step::Begin);
+        knobs.set_local(name, "0.5").unwrap();
+        knobs.reset(Some(name)).unwrap();
+        knobs.step("COMMIT", Step::End);
+        assert_eq!(knobs.get(name).as_deref(), Some("1"));
     }
 }

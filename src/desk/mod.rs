@@ -15,6 +15,7 @@ pub(crate) mod counters;
 pub(crate) mod journal;
 pub(crate) mod limits;
 pub(crate) mod refusal;
+pub(crate) mod seeing;
 pub(crate) mod told;
 pub(crate) mod visit;
 mod work;

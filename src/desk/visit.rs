@@ -2,56 +2,64 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use arrow::datatypes::{DataType, SchemaRef};
-use engine::asker::{Asker, Stop};
-use engine::describe::Description;
+use engine::asker::{Asker, Stop, Turn};
 use engine::engine::Engine;
 use engine::error::{Code, Error, Rejection};
 use engine::sql::arguments::Argument;
 use ledger_adapter::charge::Balance;
 use ledger_adapter::error::LedgerError;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::Notify;
 
 use crate::analysts::Analyst;
+use crate::desk::asking::WAITED;
 use crate::desk::control::{Control, Knobs};
 use crate::desk::counters::{Door, Event};
 use crate::desk::journal::Line;
-use crate::desk::told::{
-    ENDS, PLAN, Rows, Step, Told, estimate_schema, estimated, explained, one_text,
-};
+use crate::desk::seeing::Seen;
+use crate::desk::told::{Rows, Step, Told, estimated, explained};
 use crate::desk::work::Computed;
 use crate::desk::{Desk, Open};
 use crate::fail::{Asked, Failure};
 use crate::home::today;
-use crate::opened::{Reply, question, spelling};
-use crate::script::{Statement, Verb, split};
+use crate::opened::{Reply, spelling};
+use crate::script::{Statement, split};
 use crate::show;
 
 /// One analyst's session at one door.
 pub(crate) struct Visit {
-    pub(super) desk: Arc<Desk>,
+    pub(crate) desk: Arc<Desk>,
     pub(super) door: Door,
     analyst: Mutex<Analyst>,
     here: Mutex<Here>,
     knobs: Mutex<Knobs>,
-    /// What was set when the transaction began, to go back to.
-    saved: Mutex<Option<Knobs>>,
     last: Mutex<Option<Last>>,
     /// Takes back the statement that is being done, or the next one.
     running: Mutex<Stop>,
     is_running: AtomicBool,
     pub(super) recalled: Notify,
+    /// Held by the statement that is being done.
+    turn: tokio::sync::Mutex<()>,
+    /// Whether several programs may be in this session, so that none sets anything for the others.
+    is_shared: bool,
 }
 
 /// A statement that is being done; the next one has a stop of its own.
 struct Run<'a>(&'a Visit);
 
+impl<'a> Run<'a> {
+    fn begin(visit: &'a Visit) -> Self {
+        visit.renew_stop(true);
+        visit.is_running.store(true, Ordering::Release);
+        Self(visit)
+    }
+}
+
 impl Drop for Run<'_> {
     fn drop(&mut self) {
-        *lock(&self.0.running) = Stop::default();
+        // What was charged stays so for whoever takes it back too late.
+        self.0.renew_stop(false);
         self.0.is_running.store(false, Ordering::Release);
     }
 }
@@ -71,17 +79,6 @@ struct Last {
     notes: String,
 }
 
-/// What a statement would give: its columns, and the types of its parameters where they are known.
-#[derive(Clone, Debug)]
-pub(crate) struct Seen {
-    /// The columns; none for what gives no rows.
-    pub(crate) schema: Option<SchemaRef>,
-    /// By parameter.
-    pub(crate) parameters: Vec<Option<DataType>>,
-    /// Whether the ends of intervals are among the columns.
-    pub(crate) intervals: bool,
-}
-
 impl Visit {
     /// Begins a session.
     ///
@@ -97,10 +94,27 @@ impl Visit {
             terms.epsilon = terms.epsilon.min(most);
         }
         let (knobs, running) = (Mutex::new(Knobs::new(terms)), Mutex::default());
-        let (last, saved, recalled) = (Mutex::default(), Mutex::default(), Notify::new());
+        let (last, recalled) = (Mutex::default(), Notify::new());
         let (desk, analyst) = (Arc::clone(desk), Mutex::new(analyst));
-        let is_running = AtomicBool::new(false);
-        Ok(Self { desk, door, analyst, here, knobs, saved, last, running, is_running, recalled })
+        let (is_running, turn) = (AtomicBool::new(false), tokio::sync::Mutex::default());
+        Ok(Self {
+            desk,
+            door,
+            analyst,
+            here,
+            knobs,
+            last,
+            running,
+            is_running,
+            recalled,
+            turn,
+            is_shared: false,
+        })
+    }
+
+    /// The same as one that several programs may be in.
+    pub(crate) fn shared(self) -> Self {
+        Self { is_shared: true, ..self }
     }
 
     /// What is set now.
@@ -121,12 +135,24 @@ impl Visit {
         lock(&self.analyst).clone()
     }
 
-    /// Sees that whoever asks still may.
-    fn check(&self) -> Result<(), Failure> {
-        let name = self.analyst().name;
-        let found = self.desk.analysts.find(&name)?;
+    /// Sees that whoever asks still may, and that nobody took their name or changed the password.
+    ///
+    /// # Errors
+    /// [`Failure::Unauthorized`]; as [`Analysts::open`](crate::analysts::Analysts::open).
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let known = self.analyst();
+        let found = self.desk.analysts.find(&known.name)?;
+        let found = found.filter(|found| found.password == known.password);
         *lock(&self.analyst) = found.ok_or(Failure::Unauthorized)?;
         Ok(())
+    }
+
+    /// Puts a new stop in the place of one that was, or was not, passed.
+    fn renew_stop(&self, has_passed: bool) {
+        let mut running = lock(&self.running);
+        if running.has_passed() == has_passed {
+            *running = Stop::default();
+        }
     }
 
     /// By which the statement that is being done can be taken back.
@@ -134,10 +160,12 @@ impl Visit {
         lock(&self.running).clone()
     }
 
-    /// Takes back what is being asked, if anything is.
+    /// Takes back what is being asked, if anything is. Nobody waits for it afterwards, even if it
+    /// is charged.
     pub(crate) fn cancel_running(&self) {
         if self.is_running.load(Ordering::Acquire) {
-            self.cancel();
+            lock(&self.running).stop();
+            self.recalled.notify_waiters();
         }
     }
 
@@ -145,65 +173,11 @@ impl Visit {
     /// for it, nor will be.
     pub(crate) fn cancel(&self) -> bool {
         let is_free = lock(&self.running).stop();
-        self.recalled.notify_waiters();
+        // What is charged is waited for.
+        if is_free {
+            self.recalled.notify_waiters();
+        }
         is_free
-    }
-
-    /// What a statement would give. Nothing is charged.
-    ///
-    /// # Errors
-    /// [`Failure::Query`].
-    pub(crate) async fn describe(&self, text: &str) -> Result<Seen, Failure> {
-        let text = one(text)?;
-        self.check()?;
-        let plain = |schema, parameters| Seen { schema, parameters, intervals: false };
-        let fixed = |schema: Option<SchemaRef>| plain(schema, vec![]);
-        match Control::read(&text) {
-            Some(Control::Show(name)) => return Ok(fixed(Some(one_text(&name)))),
-            Some(_) => return Ok(fixed(None)),
-            None => {}
-        }
-        let here = self.here();
-        if here.open.catalog.concerns(&text) {
-            let described = here.open.catalog.describe(&text).await;
-            let (schema, parameters) =
-                described.map_err(|refused| failed(refused.into(), &text))?;
-            return Ok(plain(Some(schema), parameters));
-        }
-        let knobs = self.knobs();
-        let ends = knobs.intervals.then_some(ENDS);
-        let engine = self.engine(&here, &knobs, Stop::default())?;
-        let query = question(&knobs.terms, &text);
-        if has_parameters(&text) {
-            let described = engine.describe_prepared(&query).await;
-            let (parameters, shape) = described.map_err(|error| failed(error, &text))?;
-            let intervals = knobs.intervals;
-            return Ok(Seen { schema: Some(shape.schema(ends)), parameters, intervals });
-        }
-        let described = engine.describe(&query).await.map_err(|error| failed(error, &text))?;
-        let schema = match described {
-            Description::Answer(shape) => Some(shape.schema(ends)),
-            Description::Explanation => Some(one_text(PLAN)),
-            Description::Estimate => Some(estimate_schema()),
-            _ => None,
-        };
-        Ok(Seen { intervals: knobs.intervals, ..fixed(schema) })
-    }
-
-    /// The plan of a question, and what it would cost, for a page. Nothing is charged.
-    ///
-    /// # Errors
-    /// [`Failure::Query`].
-    pub(crate) async fn explain(&self, text: &str) -> Result<Value, Failure> {
-        self.check()?;
-        let (text, here, knobs) = (one(text)?, self.here(), self.knobs());
-        let engine = self.engine(&here, &knobs, Stop::default())?;
-        let explained = engine.explain(&question(&knobs.terms, &text)).await;
-        let explained = explained.map_err(|error| failed(error, &text))?;
-        self.desk.counters.count(self.door, Event::Priced);
-        let confidence = knobs.terms.confidence;
-        let quote = show::quote_json(&explained.quote, self.balance()?, confidence);
-        Ok(json!({ "plan": explained.plan, "quote": quote }))
     }
 
     /// Does what a statement asks for, with values in the place of its parameters, and in the
@@ -217,8 +191,10 @@ impl Visit {
         values: Option<&[Argument]>,
         seen: Option<&Seen>,
     ) -> Result<Told, Failure> {
-        self.is_running.store(true, Ordering::Release);
-        let _run = Run(self);
+        // One after the other, as in PostgreSQL: the next may be asked with what this one sets.
+        let turn = tokio::time::timeout(self.desk.limits.question_max, self.turn.lock()).await;
+        let _turn = turn.map_err(|_| Failure::limit(WAITED))?;
+        let _run = Run::begin(self);
         let done = match one(text) {
             Ok(text) => self.performed(&text, values, seen).await,
             Err(failure) => Err(failure),
@@ -250,40 +226,26 @@ impl Visit {
         }
     }
 
-    /// Answers what is asked about the catalogue: apart from the doors, and not for long.
-    async fn catalogue(
-        &self,
-        here: &Here,
-        text: &str,
-        values: &[Argument],
-    ) -> Result<Told, Failure> {
-        let place = self.desk.seats.queue(&self.analyst().name)?;
-        let seat = self.desk.seats.stand().await?;
-        let (open, own, values) = (Arc::clone(&here.open), text.to_owned(), values.to_vec());
-        let mut task = self.desk.computed(async move {
-            let answered = open.catalog.answer(&own, &values).await;
-            drop((seat, place));
-            answered
-        });
-        let answered = tokio::time::timeout(CATALOGUE_TIME_MAX, &mut task).await;
-        if answered.is_err() {
-            task.abort();
-        }
-        let answered = answered.map_err(|_| Failure::limit("the catalogue takes too long"))?;
-        let answered = answered.map_err(|_| failed(Error::Internal("it ended"), text))?;
-        let batch = answered.map_err(|refused| failed(refused.into(), text))?;
-        Ok(Told::Rows(Box::new(Rows::new(batch, "SELECT"))))
-    }
-
     fn control(&self, control: &Control) -> Result<Told, Error> {
+        if self.is_shared && !matches!(control, Control::Show(_)) {
+            let what = "nothing is set in a session that programs share by a certificate";
+            return Err(Rejection::new(Code::Statement, what)
+                .hint("log in, or ask SELECT WITH DIFFERENTIAL_PRIVACY OPTIONS(epsilon = …) …")
+                .into());
+        }
         match control {
             Control::Set(name, value) => lock(&self.knobs).set(name, value)?,
+            Control::SetLocal(name, value) => lock(&self.knobs).set_local(name, value)?,
             Control::Reset(name) => lock(&self.knobs).reset(name.as_deref())?,
             Control::Word(word, step) => {
+                let mut knobs = lock(&self.knobs);
                 if *word == "DISCARD ALL" {
-                    lock(&self.knobs).reset(None)?;
+                    knobs.reset(None)?;
                 }
-                self.stepped(word, *step);
+                if word.ends_with(" ALL") {
+                    self.here().engine.forget_prepared();
+                }
+                knobs.step(word, *step);
                 return Ok(Told::Done(word, *step));
             }
             Control::Show(name) => {
@@ -293,22 +255,8 @@ impl Visit {
                 return Ok(Told::Rows(Box::new(rows)));
             }
         }
-        let is_set = matches!(control, Control::Set(..));
+        let is_set = matches!(control, Control::Set(..) | Control::SetLocal(..));
         Ok(Told::Done(if is_set { "SET" } else { "RESET" }, Step::None))
-    }
-
-    /// ROLLBACK undoes what was set since the transaction began, as in PostgreSQL. Charges stand.
-    fn stepped(&self, word: &str, step: Step) {
-        let mut saved = lock(&self.saved);
-        match step {
-            Step::Begin if saved.is_none() => *saved = Some(self.knobs()),
-            Step::End => {
-                if let Some(knobs) = saved.take().filter(|_| word == "ROLLBACK") {
-                    *lock(&self.knobs) = knobs;
-                }
-            }
-            _ => {}
-        }
     }
 
     /// The value of a variable.
@@ -386,7 +334,8 @@ impl Visit {
         settings.day = today()?;
         settings.confidence = knobs.terms.confidence;
         settings.dialect = spelling(knobs.terms.dialect);
-        let asker = Asker { account, epsilon_max, stop, progress: None };
+        let turn = Some(Turn::default());
+        let asker = Asker { account, epsilon_max, stop, turn, progress: None };
         Ok(here.engine.asked_by(asker, settings))
     }
 
@@ -449,7 +398,7 @@ fn here(desk: &Desk) -> Result<Here, Failure> {
 }
 
 /// The one statement of a text.
-fn one(text: &str) -> Result<String, Failure> {
+pub(super) fn one(text: &str) -> Result<String, Failure> {
     if text.len() > STATEMENT_BYTES_MAX {
         let what = format!("a statement has at most {STATEMENT_BYTES_MAX} bytes");
         return Err(Failure::limit(what));
@@ -470,13 +419,6 @@ pub(super) fn statement(text: &str) -> Statement {
     Statement { text: text.to_owned(), start, is_ended: false }
 }
 
-/// Whether a question has parameters, as far as its characters tell. One that has none, but looks
-/// as if it had, is asked as one with none.
-fn has_parameters(text: &str) -> bool {
-    let is_named = |at: usize| text[at + 1..].starts_with(|c: char| c.is_ascii_digit());
-    statement(text).verb() == Verb::Ask && text.match_indices('$').any(|(at, _)| is_named(at))
-}
-
 fn is_outdated(failure: &Failure) -> bool {
     matches!(failure, Failure::Query(asked)
         if matches!(&asked.error, Error::Untrusted(LedgerError::Inactive { .. })))
@@ -489,9 +431,6 @@ pub(super) fn failed(error: Error, text: &str) -> Failure {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// How long an answer about the catalogue may take.
-const CATALOGUE_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// The longest statement. The engine's own limits are on what is in it.
 const STATEMENT_BYTES_MAX: usize = 256 << 10;

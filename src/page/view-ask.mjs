@@ -194,6 +194,8 @@ class Desk {
         ? 'Too late to cancel: it is charged already, so the answer will be shown.'
         : 'Cancelling; nothing was charged.';
     } catch (fault) {
+      // Once it is over, what came of it says more.
+      if (this.running !== running) return;
       running.isCancelled = false;
       this.status.textContent = `It could not be cancelled: ${fault.message}.`;
     }

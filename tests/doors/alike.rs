@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::callers::{
     Refused, by_flight, by_page, by_postgres, cookie, fetched, flight, posted, postgres, read,
-    sent, simply,
+    sent, simply, who,
 };
 use super::{House, block_on};
 
@@ -132,10 +132,13 @@ fn nobody_comes_in_without_their_password() {
         let client = postgres(&house, "ada", house.password("ada")).await.unwrap();
         let mut other = flight(&house, "ada", house.password("ada")).await.unwrap();
         let cookie = cookie(&house, "ada", house.password("ada")).unwrap();
+        assert_eq!(who(&house, &cookie), "ada");
         house.place.done(&["analyst", "remove", "ada"]);
         assert_eq!(simply(&client, "SELECT 1").await.unwrap_err().code, "unauthorized");
         assert_eq!(fetched(&mut other, "SELECT 1").await.unwrap_err().code, "unauthorized");
         assert_eq!(posted(&house, "/api/ask", &asked, &cookie).0, 401);
+        assert!(who(&house, &cookie).is_null());
+        assert_eq!(posted(&house, "/api/cancel", &json!({ "id": "a" }), &cookie).0, 401);
         other.set_token("certificate of tiny".to_owned());
         assert_eq!(fetched(&mut other, "SELECT 1").await.unwrap_err().code, "unauthorized");
     });
@@ -240,16 +243,17 @@ fn the_public_sees_the_log_and_no_question() {
     let query = entry["query"].as_str().unwrap();
     let release = get(&format!("/api/releases/{query}"));
     assert_eq!(release["charge"]["index"], log["entries"][1]["index"]);
+    assert_eq!(release["release"]["index"], entry["index"]);
+    let unknown = sent(&house, "GET", &format!("/api/releases/{}", "ab".repeat(32)), "", None);
+    let (status, refused) = read(&unknown);
+    assert_eq!((status, refused["error"]["code"].as_str()), (422, Some("usage")));
     assert!(release["receipt"].is_null());
     let cookie = cookie(&house, "ada", house.password("ada")).unwrap();
-    let own = sent(
-        &house,
-        "GET",
-        &format!("/api/releases/{query}"),
-        &format!("cookie: {cookie}\r\n"),
-        None,
-    );
-    assert_eq!(read(&own).1["receipt"]["intent"]["sql"], sql);
+    let own = || {
+        let (path, header) = (format!("/api/releases/{query}"), format!("cookie: {cookie}\r\n"));
+        read(&sent(&house, "GET", &path, &header, None)).1
+    };
+    assert_eq!(own()["receipt"]["intent"]["sql"], sql);
     let all = ["/api/catalogue", "/api/budgets", "/api/log", "/metrics"];
     let told: String = all.map(|path| sent(&house, "GET", path, "", None)).concat();
     for secret in ["1961", "\"ada\"", "site-1", house.place.directory.path().to_str().unwrap()] {
@@ -257,4 +261,7 @@ fn the_public_sees_the_log_and_no_question() {
     }
     assert!(told.contains("graunt_events_total{door=\"page\",event=\"answered\"} 1"));
     assert!(get("/api/catalogue")["tables"].as_array().unwrap().len() > 10);
+    // Whoever may ask no longer sees what the public sees.
+    house.place.done(&["analyst", "remove", "ada"]);
+    assert_eq!(own(), release);
 }

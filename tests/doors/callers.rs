@@ -141,6 +141,12 @@ pub(super) fn cookie(house: &House, name: &str, password: &str) -> Result<String
     Ok(reply[at..].split(';').next().unwrap().to_owned())
 }
 
+/// Whom the page takes the bearer of a cookie for.
+pub(super) fn who(house: &House, cookie: &str) -> Value {
+    let header = format!("cookie: {cookie}\r\n");
+    read(&sent(house, "GET", "/api/me", &header, None)).1["analyst"].clone()
+}
+
 fn by_json(told: &Value) -> Refused {
     let text = |key: &str| told["error"][key].as_str().map(str::to_owned);
     Refused { code: text("code").unwrap(), message: text("message").unwrap(), hint: text("hint") }

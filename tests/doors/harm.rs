@@ -13,7 +13,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::callers::{by_page, by_postgres, cookie, posted, read, sent};
+use super::callers::{by_page, by_postgres, cookie, posted, read, sent, who};
 use super::{House, block_on, names_files, rest};
 
 const COUNT: &str = "SELECT COUNT(*) FROM person";
@@ -134,6 +134,40 @@ fn the_page_gives_nothing_but_what_is_its_own() {
         assert_eq!(posted(&house, "/api/ask", &body, &cookie).1["error"]["code"], "R-STATEMENT");
     }
     assert_eq!(house.spent(), (0, 0));
+}
+
+#[test]
+fn a_page_at_loopback_answers_to_names_of_this_machine_only() {
+    let house = House::open(&[]);
+    let told = |host: &str| {
+        let address = house.door("url").trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).unwrap();
+        let request = format!("GET /api/budgets HTTP/1.1\r\n{host}connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        String::from_utf8(rest(&stream)).unwrap()
+    };
+    for host in ["localhost", "Localhost:1", "127.0.0.1:7000", "[::1]:7000"] {
+        let (status, body) = read(&told(&format!("host: {host}\r\n")));
+        assert_eq!((status, body["budgets"].is_array()), (200, true), "{host}");
+    }
+    for line in ["", "host: evil.example\r\n", "host: localhost.evil.example:7000\r\n"] {
+        let reply = told(line);
+        let (status, body) = read(&reply);
+        assert_eq!((status, body["error"]["code"].as_str()), (421, Some("misdirected")), "{line}");
+        assert!(body["budgets"].is_null() && reply.contains("cache-control: no-store"), "{reply}");
+    }
+}
+
+#[test]
+fn whoever_logs_in_again_and_again_logs_out_nobody_but_themselves() {
+    let house = House::open(&[]);
+    let again = |name| cookie(&house, name, house.password(name)).unwrap();
+    let tiny = again("tiny");
+    let own: Vec<String> = (0..129).map(|_| again("ada")).collect();
+    assert!(who(&house, &own[0]).is_null());
+    assert_eq!(who(&house, &own[1]), "ada");
+    assert_eq!(who(&house, &own[128]), "ada");
+    assert_eq!(who(&house, &tiny), "tiny");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod alike;
 mod callers;
 mod harm;
+mod sessions;
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;

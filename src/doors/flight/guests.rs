@@ -14,7 +14,8 @@ use tonic::metadata::MetadataMap;
 use crate::analysts::Analyst;
 use crate::desk::Desk;
 use crate::desk::counters::Door;
-use crate::desk::visit::{Seen, Visit};
+use crate::desk::seeing::Seen;
+use crate::desk::visit::Visit;
 use crate::doors::tls::name_of;
 use crate::fail::Failure;
 
@@ -41,6 +42,7 @@ pub(super) struct Prepared {
     pub(super) text: String,
     pub(super) seen: Seen,
     pub(super) values: Option<Vec<Argument>>,
+    used: Instant,
 }
 
 impl Guests {
@@ -56,7 +58,7 @@ impl Guests {
         let (name, password) = credentials(headers).ok_or(Failure::Unauthorized)?;
         let analyst = self.desk.login(Door::Flight, &name, &password).await?;
         let token = Digest::random()?.to_string();
-        self.admit(&self.by_token, token.clone(), analyst)?;
+        self.admit(&self.by_token, token.clone(), analyst, false)?;
         Ok(token)
     }
 
@@ -67,19 +69,23 @@ impl Guests {
     pub(super) fn who<T>(&self, request: &tonic::Request<T>) -> Result<Arc<Guest>, Failure> {
         if let Some(token) = token(request.metadata()) {
             let found = lock(&self.by_token).get(token).cloned();
+            let idle = self.desk.limits.idle_max;
+            let found = found.filter(|guest| lock(&guest.seen).elapsed() < idle);
             let guest = found.ok_or(Failure::Unauthorized)?;
             *lock(&guest.seen) = Instant::now();
             return Ok(guest);
         }
         let name = request.peer_certs().and_then(|papers| name_of(Some(papers.as_slice())));
         let name = name.ok_or(Failure::Unauthorized)?;
-        if let Some(guest) = lock(&self.by_certificate).get(&name) {
+        let known = lock(&self.by_certificate).get(&name).cloned();
+        // Who has another password now, or was added again, begins anew.
+        if let Some(guest) = known.filter(|guest| guest.visit.check().is_ok()) {
             *lock(&guest.seen) = Instant::now();
-            return Ok(Arc::clone(guest));
+            return Ok(guest);
         }
         let analyst = self.desk.analysts.find(&name)?;
         self.desk.told_login(Door::Flight, &name, analyst.is_some());
-        self.admit(&self.by_certificate, name, analyst.ok_or(Failure::Unauthorized)?)
+        self.admit(&self.by_certificate, name, analyst.ok_or(Failure::Unauthorized)?, true)
     }
 
     /// Shows somebody out.
@@ -94,6 +100,7 @@ impl Guests {
         all: &Mutex<Known>,
         token: String,
         analyst: Analyst,
+        is_shared: bool,
     ) -> Result<Arc<Guest>, Failure> {
         let limits = &self.desk.limits;
         let mut all = lock(all);
@@ -106,8 +113,9 @@ impl Guests {
             let oldest = oldest.map(|(token, _)| token.clone());
             oldest.and_then(|token| all.remove(&token));
         }
+        let visit = Visit::begin(&self.desk, Door::Flight, analyst)?;
         let guest = Arc::new(Guest {
-            visit: Visit::begin(&self.desk, Door::Flight, analyst)?,
+            visit: if is_shared { visit.shared() } else { visit },
             prepared: Mutex::default(),
             seen: Mutex::new(Instant::now()),
         });
@@ -124,16 +132,25 @@ impl Guest {
     pub(super) fn keep(&self, text: String, seen: Seen) -> Result<String, Failure> {
         let mut prepared = lock(&self.prepared);
         if prepared.len() >= PREPARED_MAX {
+            // Of drivers that left without a word.
+            let idle = self.visit.desk.limits.idle_max;
+            prepared.retain(|_, kept| kept.used.elapsed() < idle);
+        }
+        if prepared.len() >= PREPARED_MAX {
             return Err(Failure::limit("too many statements are prepared; close some"));
         }
         let handle = Digest::random()?.to_string();
-        prepared.insert(handle.clone(), Prepared { text, seen, values: None });
+        prepared
+            .insert(handle.clone(), Prepared { text, seen, values: None, used: Instant::now() });
         Ok(handle)
     }
 
     /// A prepared statement.
     pub(super) fn prepared(&self, handle: &str) -> Option<Prepared> {
-        lock(&self.prepared).get(handle).cloned()
+        let mut prepared = lock(&self.prepared);
+        let found = prepared.get_mut(handle)?;
+        found.used = Instant::now();
+        Some(found.clone())
     }
 
     /// Puts values into a prepared statement; false if there is none of that handle.

@@ -110,7 +110,8 @@ fn accepted(
             let _ = stream.set_nodelay(true);
             match Arc::clone(&seats).try_acquire_owned() {
                 Ok(seat) => {
-                    let seated = Held::new(stream, desk.limits.idle_max, Some(seat));
+                    let longest = desk.limits.idle_max + desk.limits.question_max;
+                    let seated = Held::new(stream, longest, Some(seat));
                     return Some((seated, (listener, desk, seats)));
                 }
                 Err(_) => desk.counters.count(Door::Flight, Event::Crowded),

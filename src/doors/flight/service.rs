@@ -203,7 +203,7 @@ impl FlightSqlService for Flight {
     ) -> Fetched {
         let guest = self.who(&request)?;
         let found = guest.prepared(&handle(&query.prepared_statement_handle)?);
-        let Prepared { text, seen, values } = found.ok_or_else(no_such)?;
+        let Prepared { text, seen, values, .. } = found.ok_or_else(no_such)?;
         let wanted = seen.parameters.len();
         if wanted > 0 && values.as_ref().is_none_or(|values| values.len() != wanted) {
             let what = format!("[R-STATEMENT] the query has {wanted} parameters");

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::guests::{COOKIE, Guest};
-use super::{Here, Page, Refused, refused};
+use super::{Here, Page, Refused, apart, refused};
 use crate::desk::counters::Door;
 use crate::desk::told::{ENDS, Told};
 use crate::desk::visit::Visit;
@@ -72,9 +72,9 @@ pub(super) async fn logout(State(page): Here, headers: HeaderMap) -> Result<Resp
 }
 
 /// Who is logged in.
-pub(super) async fn me(State(page): Here, headers: HeaderMap) -> Json<Value> {
-    let guest = page.guests.who(&headers);
-    Json(json!({ "analyst": guest.map(|guest| guest.analyst.name.clone()) }))
+pub(super) async fn me(State(page): Here, headers: HeaderMap) -> Result<Json<Value>, Refused> {
+    let guest = apart(move || page.guests.allowed(&headers).map_err(Refused::from)).await?;
+    Ok(Json(json!({ "analyst": guest.map(|guest| guest.analyst.name.clone()) })))
 }
 
 /// The plan and the price of a question.
@@ -117,7 +117,7 @@ pub(super) async fn ask(
     }
 }
 
-/// Takes a question back.
+/// Takes a question back; what is charged already is answered all the same, to whoever asked it.
 pub(super) async fn cancel(
     State(page): Here,
     headers: HeaderMap,

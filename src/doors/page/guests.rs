@@ -29,15 +29,23 @@ pub(super) struct Guest {
 
 impl Guests {
     /// Logs somebody in; gives the value of their cookie.
+    ///
+    /// # Errors
+    /// [`Failure::Limit`] if there are too many.
     pub(super) fn admit(&self, desk: &Arc<Desk>, analyst: Analyst) -> Result<String, Failure> {
-        let token = Digest::random()?.to_string();
+        let (token, name) = (Digest::random()?.to_string(), analyst.name.clone());
         let guest = Guest { desk: Arc::clone(desk), analyst, asking: Mutex::default() };
         let mut all = lock(&self.all);
         all.retain(|_, (_, seen)| seen.elapsed() < desk.limits.idle_max);
-        if all.len() >= GUESTS_MAX {
-            let oldest = all.iter().min_by_key(|(_, (_, seen))| *seen);
+        let is_own = |guest: &Guest| guest.analyst.name == name;
+        if all.values().filter(|(guest, _)| is_own(guest)).count() >= GUESTS_PER_ANALYST_MAX {
+            // Browsers do not say that they leave: their own oldest does, nobody else's.
+            let own = all.iter().filter(|(_, (guest, _))| is_own(guest));
+            let oldest = own.min_by_key(|(_, (_, seen))| *seen);
             let oldest = oldest.map(|(token, _)| token.clone());
             oldest.and_then(|token| all.remove(&token));
+        } else if all.len() >= GUESTS_MAX {
+            return Err(Failure::limit("too many are logged in"));
         }
         all.insert(token.clone(), (Arc::new(guest), Instant::now()));
         Ok(token)
@@ -52,6 +60,23 @@ impl Guests {
         }
         *seen = Instant::now();
         Some(Arc::clone(guest))
+    }
+
+    /// Who sends these headers, if they still may ask; whoever may not any more is logged out.
+    ///
+    /// # Errors
+    /// As [`Visit::begin`] and [`Visit::check`], but for [`Failure::Unauthorized`].
+    pub(super) fn allowed(&self, headers: &HeaderMap) -> Result<Option<Arc<Guest>>, Failure> {
+        let Some(guest) = self.who(headers) else { return Ok(None) };
+        let visit = Visit::begin(&guest.desk, Door::Page, guest.analyst.clone())?;
+        match visit.check() {
+            Ok(()) => Ok(Some(guest)),
+            Err(Failure::Unauthorized) => {
+                self.leave(headers);
+                Ok(None)
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Logs somebody out.
@@ -104,7 +129,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The name of our cookie.
 pub(super) const COOKIE: &str = "graunt";
 
-const GUESTS_MAX: usize = 1_000;
+/// Sessions of all at once. Each takes less than a kilobyte, and only many analysts together can
+/// fill them and so keep others out.
+const GUESTS_MAX: usize = 10_000;
+
+/// Sessions of one analyst at once, as at the door of Flight.
+const GUESTS_PER_ANALYST_MAX: usize = 128;
 
 /// Questions of one guest at once.
 const ASKING_MAX: usize = 16;

@@ -6,14 +6,16 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use chrono::DateTime;
+use ledger_adapter::charge::Outcome;
 use ledger_adapter::digest::Digest;
 use ledger_adapter::entry::Entry;
+use ledger_adapter::ledger::Ledger;
 use ledger_adapter::log::LogLedger;
 use ledger_adapter::receipt::Receipt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Here, Refused};
+use super::{Here, Page, Refused, apart};
 use crate::commands::keys::policy;
 use crate::fail::Failure;
 use crate::home::{Home, short};
@@ -71,30 +73,12 @@ pub(super) async fn log(
     State(page): Here,
     Query(range): Query<Range>,
 ) -> Result<Json<Value>, Refused> {
-    let Some(log) = &page.records.log else {
-        return Ok(Json(json!({ "size": 0, "entries": [] })));
-    };
-    let size = log.len().map_err(Failure::from)?;
-    let end = range.before.unwrap_or(size).min(size);
-    let start = end.saturating_sub(range.count.unwrap_or(50).min(ENTRIES_MAX));
-    let entries = log.entries(start..end).map_err(Failure::from)?;
-    let names = names(&page.records.home)?;
-    let rows = (start..end).zip(&entries).map(|(index, entry)| row(index, entry, &names));
-    let mut rows: Vec<Value> = rows.collect();
-    rows.reverse();
-    Ok(Json(json!({ "size": size, "entries": rows })))
+    apart(move || Ok(Json(listed(&page.records, &range)?))).await
 }
 
 /// What each population may spend, and has spent.
 pub(super) async fn budgets(State(page): Here) -> Result<Json<Value>, Refused> {
-    let registry = page.records.home.registry()?;
-    let mut budgets = Vec::new();
-    for (name, population) in registry.populations().map_err(Failure::from)? {
-        let balance = page.desk.ledger().remaining(population.account).map_err(Failure::from)?;
-        let budget = balance.map(show::balance_json);
-        budgets.push(json!({ "population": name, "budget": budget }));
-    }
-    Ok(Json(json!({ "budgets": budgets })))
+    apart(move || Ok(Json(held(&page)?))).await
 }
 
 /// What became of a question. Its receipt, with question and answer, is for those who are logged
@@ -104,15 +88,59 @@ pub(super) async fn release(
     Path(query): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Refused> {
-    let unknown = || Failure::usage("there is no such question on the ledger", "see the log");
     let query: Digest = query.parse().map_err(|_| unknown())?;
+    apart(move || Ok(Json(became(&page, query, &headers)?))).await
+}
+
+fn listed(records: &Records, range: &Range) -> Result<Value, Failure> {
+    let Some(log) = &records.log else { return Ok(json!({ "size": 0, "entries": [] })) };
+    let size = log.len()?;
+    let end = range.before.unwrap_or(size).min(size);
+    let start = end.saturating_sub(range.count.unwrap_or(50).min(ENTRIES_MAX));
+    let entries = log.entries(start..end)?;
+    let names = names(&records.home)?;
+    let rows = (start..end).zip(&entries).map(|(index, entry)| row(index, entry, &names));
+    let mut rows: Vec<Value> = rows.collect();
+    rows.reverse();
+    Ok(json!({ "size": size, "entries": rows }))
+}
+
+fn held(page: &Page) -> Result<Value, Failure> {
+    let registry = page.records.home.registry()?;
+    let mut budgets = Vec::new();
+    for (name, population) in registry.populations()? {
+        let balance = page.desk.ledger().remaining(population.account)?;
+        let budget = balance.map(show::balance_json);
+        budgets.push(json!({ "population": name, "budget": budget }));
+    }
+    Ok(json!({ "budgets": budgets }))
+}
+
+fn became(page: &Page, query: Digest, headers: &HeaderMap) -> Result<Value, Failure> {
     let log = page.records.log.as_ref().ok_or_else(unknown)?;
+    let (charge, release) = traces(log, query)?.ok_or_else(unknown)?;
+    let is_shown = page.has_public_releases || page.guests.allowed(headers)?.is_some();
+    let receipt = is_shown.then(|| page.records.receipt(query)).flatten();
+    Ok(json!({
+        "query": query,
+        "charge": charge,
+        "release": release,
+        "public": page.has_public_releases,
+        "receipt": receipt,
+    }))
+}
+
+/// The charge of a question, and its release if there is one; nothing of one that was never
+/// charged, for which no entry is read.
+fn traces(log: &LogLedger, query: Digest) -> Result<Option<(Value, Option<Value>)>, Failure> {
+    let Some(outcome) = log.outcome(query)? else { return Ok(None) };
+    let (Outcome::Charged(last) | Outcome::Released(last, _) | Outcome::Redacted(last)) = outcome;
     let (mut charge, mut release) = (None, None);
-    let size = log.len().map_err(Failure::from)?;
-    let mut start = 0;
-    while start < size && release.is_none() {
-        let end = size.min(start + ENTRIES_MAX);
-        let entries = log.entries(start..end).map_err(Failure::from)?;
+    // A charge comes before all else of its question, and most often shortly before.
+    let mut end = last.index + 1;
+    while end > 0 && charge.is_none() {
+        let start = end.saturating_sub(ENTRIES_MAX);
+        let entries = log.entries(start..end)?;
         for (index, entry) in (start..end).zip(&entries) {
             match entry {
                 Entry::Charge(request) if request.query == query => {
@@ -125,18 +153,13 @@ pub(super) async fn release(
                 _ => {}
             }
         }
-        start = end;
+        end = start;
     }
-    let charge = charge.ok_or_else(unknown)?;
-    let is_shown = page.has_public_releases || page.guests.who(&headers).is_some();
-    let receipt = is_shown.then(|| page.records.receipt(query)).flatten();
-    Ok(Json(json!({
-        "query": query,
-        "charge": charge,
-        "release": release,
-        "public": page.has_public_releases,
-        "receipt": receipt,
-    })))
+    Ok(charge.map(|charge| (charge, release)))
+}
+
+fn unknown() -> Failure {
+    Failure::usage("there is no such question on the ledger", "see the log")
 }
 
 fn names(home: &Home) -> Result<BTreeMap<Digest, String>, Failure> {

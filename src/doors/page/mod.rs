@@ -8,7 +8,8 @@
 //!  reports    pages that were written before ┘
 //!  asking     login, price, question, cancel   for analysts
 //! ```
-//! Nothing on the page comes from elsewhere, and nothing in it may run that is not of it.
+//! Nothing on the page comes from elsewhere, and nothing in it may run that is not of it. Where only
+//! this machine is served, `local` refuses what was sent to another name.
 
 mod asking;
 mod assets;
@@ -16,16 +17,20 @@ pub(crate) mod catalogue;
 mod guests;
 mod ledger;
 pub(crate) mod listen;
+mod local;
 mod reports;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use engine::error::Error as EngineError;
 use serde_json::{Value, json};
 
 use crate::desk::Desk;
@@ -43,6 +48,10 @@ pub(crate) struct Page {
     pub(crate) reports: Option<PathBuf>,
     /// Whether receipts, with question and answer, are for everybody.
     pub(crate) has_public_releases: bool,
+    /// Where it listens itself.
+    pub(crate) address: SocketAddr,
+    /// Other names of this machine, which a proxy may pass on.
+    pub(crate) hosts: Vec<String>,
     /// Where the other doors are.
     pub(crate) postgres: Option<String>,
     pub(crate) flight: Option<String>,
@@ -91,6 +100,7 @@ pub(crate) fn routes(page: Arc<Page>) -> Router {
         .route("/api/cancel", post(asking::cancel))
         .fallback(|| async { refused(StatusCode::NOT_FOUND, "not found", "there is no such page") })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(Arc::clone(&page), local::only))
         .layer(fixed(header::CONTENT_SECURITY_POLICY, POLICY))
         .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(fixed(header::X_FRAME_OPTIONS, "DENY"))
@@ -144,6 +154,14 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         (self.0, Json(self.1.to_json())).into_response()
     }
+}
+
+/// Does what waits for files or for the ledger apart from the threads of the door.
+async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refused> + Send + 'static,
+) -> Result<T, Refused> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(Failure::Engine(EngineError::Internal("it ended")).into()))
 }
 
 /// A refusal that is not of a statement.

@@ -8,12 +8,32 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::{Here, refused};
+use super::{Here, Refused, apart, refused};
 
 /// The names of the reports.
-pub(super) async fn list(State(page): Here) -> Json<Value> {
+pub(super) async fn list(State(page): Here) -> Result<Json<Value>, Refused> {
+    apart(move || Ok(Json(listed(page.reports.as_deref())))).await
+}
+
+/// A report's page.
+pub(super) async fn index(
+    State(page): Here,
+    Path(name): Path<String>,
+) -> Result<Response, Refused> {
+    apart(move || sent(page.reports.as_deref(), &name, INDEX)).await
+}
+
+/// A file of a report.
+pub(super) async fn file(
+    State(page): Here,
+    Path((name, path)): Path<(String, String)>,
+) -> Result<Response, Refused> {
+    apart(move || sent(page.reports.as_deref(), &name, &path)).await
+}
+
+fn listed(reports: Option<&FilePath>) -> Value {
     let mut names: Vec<String> = vec![];
-    if let Some(Ok(found)) = page.reports.as_ref().map(std::fs::read_dir) {
+    if let Some(Ok(found)) = reports.map(std::fs::read_dir) {
         let entries =
             found.filter_map(Result::ok).filter(|entry| entry.path().join(INDEX).is_file());
         names.extend(entries.filter_map(|entry| entry.file_name().into_string().ok()));
@@ -21,28 +41,12 @@ pub(super) async fn list(State(page): Here) -> Json<Value> {
     names.sort();
     let reports =
         names.iter().map(|name| json!({ "name": name, "url": format!("/reports/{name}/") }));
-    Json(json!({ "reports": reports.collect::<Vec<_>>() }))
+    json!({ "reports": reports.collect::<Vec<_>>() })
 }
 
-/// A report's page.
-pub(super) async fn index(State(page): Here, Path(name): Path<String>) -> Response {
-    sent(page.reports.as_deref(), &name, INDEX)
-}
-
-/// A file of a report.
-pub(super) async fn file(
-    State(page): Here,
-    Path((name, path)): Path<(String, String)>,
-) -> Response {
-    sent(page.reports.as_deref(), &name, &path)
-}
-
-fn sent(reports: Option<&FilePath>, name: &str, path: &str) -> Response {
-    let missing =
-        || refused(StatusCode::NOT_FOUND, "not found", "there is no such report").into_response();
-    let Some(found) = reports.and_then(|reports| within(reports, name, path)) else {
-        return missing();
-    };
+fn sent(reports: Option<&FilePath>, name: &str, path: &str) -> Result<Response, Refused> {
+    let missing = || refused(StatusCode::NOT_FOUND, "not found", "there is no such report");
+    let found = reports.and_then(|reports| within(reports, name, path)).ok_or_else(missing)?;
     let kind = match found.extension().and_then(|end| end.to_str()) {
         Some("html") => "text/html; charset=utf-8",
         Some("csv") => "text/csv; charset=utf-8",
@@ -50,12 +54,12 @@ fn sent(reports: Option<&FilePath>, name: &str, path: &str) -> Response {
         Some("svg") => "image/svg+xml",
         _ => "application/octet-stream",
     };
-    let Ok(bytes) = std::fs::read(&found) else { return missing() };
+    let bytes = std::fs::read(&found).map_err(|_| missing())?;
     // A report is one page with its styles within; it runs nothing, and fetches nothing.
     let policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
                   frame-ancestors 'none'; base-uri 'none'";
     let headers = [(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, policy)];
-    (headers, bytes).into_response()
+    Ok((headers, bytes).into_response())
 }
 
 /// A file below a report, if it is there, and nowhere else by a link.

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub(super) async fn serve(door: Arc<Postgres>, stream: TcpStream) {
         return;
     }
     let mut socket = sized(socket);
-    let connection = Connection { door: Arc::clone(&door), certificate, visit: OnceLock::new() };
+    let connection = Connection::new(Arc::clone(&door), certificate);
     if let Err(Some(fault)) = converse(&mut socket, &other, Arc::new(connection)).await {
         end(&mut socket, fault).await;
     }

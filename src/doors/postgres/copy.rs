@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow_pg::encoder::{Encoder as _, encode_value};
 use bytes::Bytes;
 use futures::stream;
 use pgwire::api::portal::Format;
@@ -11,6 +10,7 @@ use pgwire::api::results::{CopyCsvOptions, CopyEncoder, CopyResponse, CopyTextOp
 use pgwire::error::PgWireResult;
 use pgwire::messages::copy::CopyData;
 
+use super::cells::encode_row;
 use super::rows::{fields, plain_batch};
 
 /// A query that is to be copied, and how.
@@ -81,10 +81,7 @@ impl Copy {
             _ => {}
         }
         for row in 0..batch.num_rows() {
-            for (i, (array, field)) in batch.columns().iter().zip(schema.fields()).enumerate() {
-                encode_value(&mut encoder, array, row, field, &fields[i])?;
-            }
-            parts.push(Ok(encoder.take_row()));
+            parts.push(Ok(encode_row(&mut encoder, &batch, row, &fields)?));
         }
         let code = i8::from(self.form == Form::Binary);
         Ok(CopyResponse::new(code, columns, stream::iter(parts)))

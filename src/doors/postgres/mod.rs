@@ -2,12 +2,13 @@
 //!
 //! ```text
 //!  TCP ─▶ connection ─▶ greeting ─▶ simple, extended ─▶ Visit ─▶ rows, copy
-//!         (TLS, sizes)  (SCRAM)       values
+//!         (TLS, sizes)  (SCRAM)       values                     cells
 //! ```
 //!
 //! # Source
 //! PostgreSQL 15, "Frontend/Backend Protocol"; RFC 5802 and RFC 7677 (SCRAM-SHA-256).
 
+mod cells;
 mod connection;
 mod copy;
 mod extended;
@@ -23,16 +24,18 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use pgwire::api::cancel::CancelHandler;
+use pgwire::error::PgWireResult;
 use pgwire::messages::cancel::CancelRequest;
 use pgwire::messages::startup::SecretKey;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::desk::Desk;
 use crate::desk::counters::{Door, Event};
 use crate::desk::visit::Visit;
 use crate::doors::tls::Tls;
+use crate::fail::Failure;
 
 /// The door.
 pub(crate) struct Postgres {
@@ -49,6 +52,28 @@ struct Connection {
     certificate: Option<String>,
     /// Set once, when they are let in.
     visit: OnceLock<Arc<Visit>>,
+    /// Room for what is kept between messages, in KiB.
+    room: Arc<Semaphore>,
+}
+
+/// Room that something takes until it is dropped.
+type Room = Arc<OwnedSemaphorePermit>;
+
+impl Connection {
+    fn new(door: Arc<Postgres>, certificate: Option<String>) -> Self {
+        let room = Arc::new(Semaphore::new(ROOM_KIB));
+        Self { door, certificate, visit: OnceLock::new(), room }
+    }
+
+    /// Takes room for a statement or portal of about so many bytes.
+    ///
+    /// # Errors
+    /// 53300 if the connection keeps too much already.
+    fn room(&self, bytes: usize) -> PgWireResult<Room> {
+        let kib = u32::try_from(bytes / 1_024).unwrap_or(u32::MAX).saturating_add(ITEM_KIB);
+        let room = Arc::clone(&self.room).try_acquire_many_owned(kib);
+        room.map(Arc::new).map_err(|_| refused::refused(&Failure::limit(FULL), ""))
+    }
 }
 
 impl Postgres {
@@ -125,3 +150,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long answers may take after the end.
 const GRACE_MAX: Duration = Duration::from_secs(5);
+
+/// What the statements and portals of one connection take at most: some thousands of short
+/// statements, or some hundreds of portals.
+const ROOM_KIB: usize = 16 << 10;
+
+/// What a statement takes besides its text: its columns, and the library's own.
+const ITEM_KIB: u32 = 4;
+
+const FULL: &str = "this session keeps too many prepared statements";

@@ -1,6 +1,7 @@
 //! Failures as PostgreSQL tells them: a state, a message with the code in brackets, a hint, and a
 //! position in the text.
 
+use engine::error::Code;
 use pgwire::error::{ErrorInfo, PgWireError};
 
 use crate::desk::refusal::Refusal;
@@ -28,6 +29,11 @@ pub(super) fn plain(severity: &str, state: &str, message: &str) -> ErrorInfo {
 /// A refusal of the protocol's own.
 pub(super) fn protocol(state: &str, message: &str) -> PgWireError {
     PgWireError::UserError(Box::new(plain("ERROR", state, message)))
+}
+
+/// A refusal of a parameter's value: it says what every door says, and its state is the protocol's.
+pub(super) fn unfit(state: &str, why: &str) -> PgWireError {
+    protocol(state, &format!("[{}] {why}", Code::Statement))
 }
 
 /// The state of a code.

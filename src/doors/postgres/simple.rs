@@ -58,6 +58,10 @@ impl SimpleQueryHandler for Simple {
         }
         client.set_state(PgWireConnectionState::ReadyForQuery);
         let status = client.transaction_status();
+        if matches!(status, TransactionStatus::Idle) {
+            // Portals end with their transaction.
+            client.portal_store().clear_portals();
+        }
         send_ready_for_query(client, status).await
     }
 
@@ -152,21 +156,27 @@ pub(super) fn of_state<'a, C: ClientInfo>(client: &C, text: &'a str) -> &'a str 
 
 /// The state of a transaction after a statement about it.
 pub(super) const fn stepped(status: TransactionStatus, step: Step) -> TransactionStatus {
-    match step {
-        Step::None => status,
+    match (step, status) {
+        (Step::None, _) | (Step::Back, TransactionStatus::Idle) => status,
         // There is nothing to go back to, and nothing was undone; it goes on.
-        Step::Begin | Step::Back => TransactionStatus::Transaction,
-        Step::End => TransactionStatus::Idle,
+        (Step::Begin | Step::Back, _) => TransactionStatus::Transaction,
+        (Step::End, _) => TransactionStatus::Idle,
     }
 }
 
-/// The response to a statement about the session, where the library keeps the state.
+/// The response to a statement about the session, where the library keeps the state. It has none
+/// for going back, after which the state is set apart.
 pub(super) fn response(tag: &'static str, step: Step) -> Response {
     match step {
         Step::None | Step::Back => Response::Execution(Tag::new(tag)),
         Step::Begin => Response::TransactionStart(Tag::new(tag)),
         Step::End => Response::TransactionEnd(Tag::new(tag)),
     }
+}
+
+/// Whether a statement goes back to a point within a transaction.
+pub(super) fn is_back(text: &str) -> bool {
+    matches!(Control::read(text), Some(Control::Word(_, Step::Back)))
 }
 
 /// Whether a transaction failed, and this statement does not end it.

@@ -7,7 +7,7 @@ use pgwire::api::portal::{Format, Portal};
 use pgwire::error::PgWireResult;
 
 use super::extended::Prepared;
-use super::refused::protocol;
+use super::refused::unfit;
 
 /// The values of a portal's parameters.
 ///
@@ -18,13 +18,12 @@ pub(super) fn values(portal: &Portal<Prepared>) -> PgWireResult<Vec<Argument>> {
     if let Format::Individual(codes) = &portal.parameter_format
         && codes.len() != portal.parameters.len()
     {
-        return Err(protocol("08P01", "there are not as many formats as parameters"));
+        return Err(unfit("08P01", "there are not as many formats as parameters"));
     }
     let types = portal.statement.statement.types(&portal.statement.parameter_types);
     if types.len() != portal.parameters.len() {
-        let wanted = types.len();
-        let what = format!("{} values are given for {wanted} parameters", portal.parameters.len());
-        return Err(protocol("08P01", &what));
+        let what = format!("the query has {} parameters", types.len());
+        return Err(unfit("08P01", &what));
     }
     let pairs = portal.parameters.iter().zip(&types).enumerate();
     pairs
@@ -37,8 +36,8 @@ pub(super) fn values(portal: &Portal<Prepared>) -> PgWireResult<Vec<Argument>> {
 }
 
 fn text(bytes: &Bytes, kind: &Type) -> PgWireResult<Argument> {
-    let unfit = || protocol("22P02", &format!("a value is not of type {kind}"));
-    let text = std::str::from_utf8(bytes).map_err(|_| protocol("22021", "it is not UTF-8"))?;
+    let wrong = || unfit("22P02", &format!("a value is not of type {kind}"));
+    let text = std::str::from_utf8(bytes).map_err(|_| unfit("22021", "a value is not UTF-8"))?;
     let number = || {
         let digits = text.trim();
         is_number(digits.strip_prefix('-').unwrap_or(digits)).then(|| digits.to_owned())
@@ -50,11 +49,11 @@ fn text(bytes: &Bytes, kind: &Type) -> PgWireResult<Argument> {
         | Type::OID
         | Type::FLOAT4
         | Type::FLOAT8
-        | Type::NUMERIC => Argument::Number(number().ok_or_else(unfit)?),
+        | Type::NUMERIC => Argument::Number(number().ok_or_else(wrong)?),
         Type::BOOL => match text.to_ascii_lowercase().as_str() {
             "t" | "true" | "1" | "on" | "yes" => Argument::Boolean(true),
             "f" | "false" | "0" | "off" | "no" => Argument::Boolean(false),
-            _ => return Err(unfit()),
+            _ => return Err(wrong()),
         },
         // Drivers of Java add a zone to days.
         Type::DATE => Argument::Date(text.get(..10).unwrap_or(text).to_owned()),
@@ -63,31 +62,32 @@ fn text(bytes: &Bytes, kind: &Type) -> PgWireResult<Argument> {
 }
 
 fn binary(bytes: &Bytes, kind: &Type) -> PgWireResult<Argument> {
-    let unfit = || protocol("22P03", &format!("a value is not of type {kind}"));
+    let wrong = || unfit("22P03", &format!("a value is not of type {kind}"));
+    let endless = || unfit("22P03", "a value is not a finite number");
     let whole = |value: i64| Argument::Number(value.to_string());
     Ok(match kind.clone() {
-        Type::BOOL => Argument::Boolean(fixed::<1>(bytes).ok_or_else(unfit)? != [0]),
-        Type::INT2 => whole(i16::from_be_bytes(fixed(bytes).ok_or_else(unfit)?).into()),
-        Type::INT4 => whole(i32::from_be_bytes(fixed(bytes).ok_or_else(unfit)?).into()),
-        Type::INT8 => whole(i64::from_be_bytes(fixed(bytes).ok_or_else(unfit)?)),
-        Type::OID => whole(u32::from_be_bytes(fixed(bytes).ok_or_else(unfit)?).into()),
+        Type::BOOL => Argument::Boolean(fixed::<1>(bytes).ok_or_else(wrong)? != [0]),
+        Type::INT2 => whole(i16::from_be_bytes(fixed(bytes).ok_or_else(wrong)?).into()),
+        Type::INT4 => whole(i32::from_be_bytes(fixed(bytes).ok_or_else(wrong)?).into()),
+        Type::INT8 => whole(i64::from_be_bytes(fixed(bytes).ok_or_else(wrong)?)),
+        Type::OID => whole(u32::from_be_bytes(fixed(bytes).ok_or_else(wrong)?).into()),
         Type::FLOAT4 => {
-            float(f32::from_be_bytes(fixed(bytes).ok_or_else(unfit)?).into()).ok_or_else(unfit)?
+            float(f32::from_be_bytes(fixed(bytes).ok_or_else(wrong)?).into()).ok_or_else(endless)?
         }
         Type::FLOAT8 => {
-            float(f64::from_be_bytes(fixed(bytes).ok_or_else(unfit)?)).ok_or_else(unfit)?
+            float(f64::from_be_bytes(fixed(bytes).ok_or_else(wrong)?)).ok_or_else(endless)?
         }
         Type::DATE => {
-            let days = i32::from_be_bytes(fixed(bytes).ok_or_else(unfit)?);
+            let days = i32::from_be_bytes(fixed(bytes).ok_or_else(wrong)?);
             let day = DAY_ZERO.checked_add_signed(chrono::TimeDelta::days(days.into()));
-            Argument::Date(day.ok_or_else(unfit)?.format("%Y-%m-%d").to_string())
+            Argument::Date(day.ok_or_else(wrong)?.format("%Y-%m-%d").to_string())
         }
         Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN => {
             text(bytes, &Type::TEXT)?
         }
         _ => {
             let what = format!("parameters of type {kind} are sent as text here");
-            return Err(protocol("0A000", &what));
+            return Err(unfit("0A000", &what));
         }
     })
 }
@@ -109,6 +109,8 @@ const DAY_ZERO: chrono::NaiveDate = match chrono::NaiveDate::from_ymd_opt(2000, 
 
 #[cfg(test)]
 mod tests {
+    use pgwire::error::PgWireError;
+
     use super::*;
 
     fn number(text: &str) -> Argument {
@@ -131,7 +133,11 @@ mod tests {
         assert_eq!(of("8507", Type::INT8).unwrap(), number("8507"));
         assert_eq!(of("2020-02-29 +00", Type::DATE).unwrap(), day);
         assert_eq!(of("TRUE", Type::BOOL).unwrap(), Argument::Boolean(true));
-        assert!(of("1; DROP", Type::INT4).is_err());
+        for (value, kind) in [("1; DROP", Type::INT4), ("perhaps", Type::BOOL)] {
+            let Err(PgWireError::UserError(told)) = of(value, kind) else { panic!("{value}") };
+            assert!(told.message.starts_with("[R-STATEMENT] a value is not of type"), "{told:?}");
+            assert_eq!(told.code, "22P02");
+        }
         assert_eq!(of("1; DROP", Type::TEXT).unwrap(), Argument::Text("1; DROP".to_owned()));
         assert!(text(&Bytes::from_static(&[0xff]), &Type::TEXT).is_err());
     }
