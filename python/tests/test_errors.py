@@ -87,6 +87,9 @@ def test_who_hangs_up_does_not_know_whether_it_was_charged() -> None:
     text = "CANCELLED: [FlightSQL] [cancelled] nothing was charged (Canceled; ExecuteQuery)"
     there = errors.from_driver(DriverError(text))
     assert isinstance(there, graunt.Cancelled) and there.is_charged is False
+    words = "the question was being charged when it was taken back; its answer is kept"
+    late = errors.from_driver(DriverError(f"CANCELLED: [FlightSQL] [cancelled] {words} (Canceled)"))
+    assert isinstance(late, graunt.Cancelled) and late.is_charged is None
 
 
 def test_errors_of_the_way_have_no_code_of_the_server() -> None:

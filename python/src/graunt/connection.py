@@ -366,4 +366,4 @@ def _is_here(host: str) -> bool:
 # Errors of a stream come as those of Arrow or of the operating system.
 _DRIVER_ERRORS = (dbapi.Error, pa.ArrowException, OSError)
 
-_SETTING = re.compile(r"\s*(SET|RESET)\b", re.IGNORECASE)
+_SETTING = re.compile(r"\s*(SET|RESET|DISCARD|ROLLBACK|ABORT)\b", re.IGNORECASE)

@@ -63,8 +63,8 @@ class Cancelled(Error):
     """The question was taken back.
 
     Attributes:
-        is_charged: False if the server said that nothing was charged; None if this side hung up
-            first, and only `Connection.budget` tells. If it was charged, asking it again in the
+        is_charged: False if the server said that nothing was charged; None if it may have been,
+            and only `Connection.budget` tells. If it was charged, asking it again in the
             same words gives the stored answer for nothing.
     """
 
@@ -120,7 +120,8 @@ def from_words(
         kind = _KINDS.get(code or "", Error)
     error = kind(message, code=code, hint=hint, line=line, column=column)
     if isinstance(error, Cancelled):
-        error.is_charged = False
+        # What took too long after the charge has the same code; its answer is kept.
+        error.is_charged = False if "nothing was charged" in message else None
     if isinstance(error, Failed):
         found = re.search(r"incident ([0-9A-Fa-f]+)", message)
         error.incident = incident or (found.group(1) if found else None)
