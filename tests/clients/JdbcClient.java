@@ -10,6 +10,7 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.SQLWarning;
+import java.sql.Savepoint;
 import java.sql.Statement;
 import java.sql.Types;
 import java.util.ArrayList;
@@ -281,6 +282,20 @@ public class JdbcClient {
                 must(!column(plan, "QUERY PLAN").isEmpty(), "no plan");
                 ResultSet price = statement.executeQuery("ESTIMATE " + sql);
                 must(!column(price, "noise").isEmpty(), "no noise");
+            }
+        });
+        check("a transaction goes on from a savepoint after a refusal", () -> {
+            connection.setAutoCommit(false);
+            try (Statement statement = connection.createStatement()) {
+                Savepoint point = connection.setSavepoint("a");
+                refused(() -> statement.execute(JOINED));
+                connection.rollback(point);
+                must(statement.executeQuery("SHOW graunt.epsilon").next(), "no row");
+                connection.releaseSavepoint(point);
+                connection.commit();
+            } finally {
+                connection.rollback();
+                connection.setAutoCommit(true);
             }
         });
         check("Statement.cancel ends a slow question, or comes too late", () -> {

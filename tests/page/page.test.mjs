@@ -177,6 +177,26 @@ shows('cancels the question that is under way', async ({ page, login, put }) => 
   assert.deepEqual(Object.keys(asked).sort(), ['delta', 'epsilon', 'id', 'sql']);
 });
 
+shows('shows the answer of a question that was charged before it was cancelled',
+  async ({ page, login, put }) => {
+  await login();
+  let end;
+  const told = new Promise((resolve) => { end = resolve; });
+  await page.route('**/api/ask', async (route) => {
+    await told;
+    await route.continue();
+  });
+  await page.route('**/api/cancel', (route) => route.fulfill({ json: { charged: true } }));
+  await put(QUESTION);
+  await page.getByRole('button', { name: 'Ask', exact: true }).click();
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByText('it is charged already, so the answer will be shown').waitFor();
+  end();
+  await page.locator('.reply table.data').waitFor();
+  assert.equal(await page.locator('.refusal').count(), 0);
+  assert.equal(await page.getByRole('button', { name: 'Cancel' }).count(), 0);
+});
+
 shows('lists tables and columns, and searches them', async ({ page, open, shoot }) => {
   await open('#/data');
   await page.locator('details.table').first().waitFor();
