@@ -101,7 +101,7 @@ fn texts_that_grow_from_step_to_step_are_cut() {
 #[test]
 fn answers_of_public_rows_have_an_end() {
     let world = small();
-    let tables = vec!["codes"; 12];
+    let tables = ["codes"; 12];
     let from = tables.iter().enumerate().map(|(i, table)| format!("{table} c{i}"));
     let from = from.collect::<Vec<_>>().join(" CROSS JOIN ");
     let rejection = refused(&world, &format!("SELECT c0.code FROM {from}"));
