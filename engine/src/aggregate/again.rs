@@ -12,9 +12,9 @@ use datafusion::physical_plan::scalar_subquery::ScalarSubqueryExec;
 
 use crate::scan::leaf::BucketScan;
 
-/// The same plan, ready to be run again, and if it [`is_copied`], while others of it run. What its operators found in records
-/// is forgotten; tables that joins made of public rows, which are the same in each bucket, are made
-/// once and kept by all.
+/// The same plan, ready to be run again, and if it [`is_copied`], while others of it run. What its
+/// operators found in records is forgotten; tables that joins made of public rows, which are the
+/// same in each bucket, are made once and kept by all.
 ///
 /// # Errors
 /// A planning error, which is ours.

@@ -8,8 +8,8 @@
 //!  reports    pages that were written before ┘
 //!  asking     login, price, question, cancel   for analysts
 //! ```
-//! Nothing on the page comes from elsewhere, and nothing in it may run that is not of it. Where only
-//! this machine is served, `local` refuses what was sent to another name.
+//! Nothing on the page comes from elsewhere, and nothing in it may run that is not of it. Where
+//! only this machine is served, `local` refuses what was sent to another name.
 
 mod asking;
 mod assets;
