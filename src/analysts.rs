@@ -48,6 +48,14 @@ pub(crate) struct Secret {
     pub(crate) salted: Vec<u8>,
 }
 
+impl Secret {
+    /// Whether this is what somebody proves themselves by now. Between asking for a password and
+    /// its proof another may have been set.
+    pub(crate) fn is_of(&self, analyst: &Analyst) -> bool {
+        analyst.password == Some(password_name(&BASE64.encode(&self.salt)))
+    }
+}
+
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Record {
@@ -167,7 +175,7 @@ impl Analysts {
         // Digests are compared, so that the time tells nothing of the bytes.
         let digest = |bytes: &[u8]| Digest::labelled("graunt/password/v1", &[bytes]);
         let fits = digest(&given) == digest(&secret.salted);
-        Ok(self.find(name)?.filter(|_| fits))
+        Ok(self.find(name)?.filter(|analyst| fits && secret.is_of(analyst)))
     }
 
     fn read(&self) -> Result<Document, Failure> {
@@ -236,8 +244,13 @@ fn record(password: &str) -> Result<Record, Failure> {
 
 fn analyst(name: &str, record: &Record) -> Analyst {
     let (account, epsilon_max) = (record.account, record.epsilon_max);
-    let password = Some(Digest::labelled("graunt/password-name/v1", &[record.salt.as_bytes()]));
+    let password = Some(password_name(&record.salt));
     Analyst { name: name.to_owned(), account, epsilon_max, password }
+}
+
+/// What a password is called, by its salt.
+fn password_name(salt: &str) -> Digest {
+    Digest::labelled("graunt/password-name/v1", &[salt.as_bytes()])
 }
 
 /// A name is one that a certificate may bear, too.
@@ -287,7 +300,12 @@ mod tests {
         assert_eq!((found.name.as_str(), found.epsilon_max), ("ada", Some(0.5)));
         assert!(analysts.check("ada", "not the password").unwrap().is_none());
         assert!(analysts.check("eve", &password).unwrap().is_none());
+        let before = analysts.secret("ada").unwrap();
+        assert!(before.is_of(&found));
         analysts.set_password("ada", "another password").unwrap();
+        let now = analysts.find("ada").unwrap().unwrap();
+        assert!(!before.is_of(&now), "proved with a password that is no more");
+        assert!(analysts.secret("ada").unwrap().is_of(&now));
         assert!(analysts.check("ada", &password).unwrap().is_none());
         assert!(analysts.check("ada", "another password").unwrap().is_some());
         analysts.remove("ada").unwrap();

@@ -36,6 +36,12 @@ use crate::fail::Failure;
 use crate::output::Output;
 
 fn main() -> ExitCode {
+    let made = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(run);
+    // The thread has told why it ended.
+    made.ok().and_then(|thread| thread.join().ok()).unwrap_or(ExitCode::from(101))
+}
+
+fn run() -> ExitCode {
     // What a library says when it panics may name a value of a record: only the place is told.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
@@ -68,3 +74,7 @@ fn main() -> ExitCode {
 fn asks_for_json() -> bool {
     std::env::args_os().any(|argument| argument == "--json")
 }
+
+/// Stack of threads that plan questions, of which only what is used takes memory. A question of the
+/// most operators that one may have is a tree as deep, and each level of it takes some kilobytes.
+const STACK_BYTES: usize = 128 << 20;

@@ -19,6 +19,7 @@ use ledger_adapter::charge::Balance;
 use serde::Deserialize;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::STACK_BYTES;
 use crate::fail::{Asked, Failure};
 use crate::federated::{Wires, parameters};
 use crate::home::Home;
@@ -153,6 +154,7 @@ impl Session {
             _ => None,
         };
         let runtime = Builder::new_multi_thread()
+            .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()
             .map_err(Failure::store(home.directory(), "starting threads"))?;

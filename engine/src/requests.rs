@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use datafusion::common::TableReference;
 use datafusion::datasource::ViewTable;
 use datafusion::execution::context::SessionContext;
 use datafusion::sql::sqlparser::ast::{DataType, Expr};
@@ -145,7 +146,7 @@ impl Engine {
             let reason = "a view has no privacy options of its own";
             return Err(Rejection::new(Code::Statement, reason).into());
         }
-        let exists = self.session.table_exist(name).unwrap_or(false);
+        let exists = self.session.table_exist(TableReference::bare(name)).unwrap_or(false);
         if exists && !replace {
             return Err(Rejection::new(Code::Statement, format!("there is a view {name} already"))
                 .hint("CREATE OR REPLACE VIEW replaces it")
@@ -165,7 +166,7 @@ impl Engine {
             deregister(&self.session, name)?;
         }
         self.session
-            .register_table(name, Arc::new(ViewTable::new(plan, Some(text))))
+            .register_table(TableReference::bare(name), Arc::new(ViewTable::new(plan, Some(text))))
             .map_err(|_| Error::Internal("a view cannot be registered"))?;
         Ok(Outcome::Done(format!("view {name}")))
     }
@@ -175,7 +176,7 @@ impl Engine {
             let reason = format!("{name} is a table of this population, not a view");
             return Err(Rejection::new(Code::Statement, reason).into());
         }
-        if !self.session.table_exist(name).unwrap_or(false) {
+        if !self.session.table_exist(TableReference::bare(name)).unwrap_or(false) {
             let done = format!("there is no view {name}");
             return if if_exists { Ok(Outcome::Done(done)) } else { Err(no_such("view", name)) };
         }
@@ -201,7 +202,7 @@ impl Engine {
 }
 
 fn deregister(session: &SessionContext, name: &str) -> Result<(), Error> {
-    let gone = session.deregister_table(name);
+    let gone = session.deregister_table(TableReference::bare(name));
     gone.map(|_| ()).map_err(|_| Error::Internal("a view cannot be forgotten"))
 }
 

@@ -16,6 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tower_http::timeout::TimeoutLayer;
 
+use crate::STACK_BYTES;
 use crate::commands::{Context, cluster};
 use crate::desk::Desk;
 use crate::desk::journal::Journal;
@@ -271,7 +272,8 @@ fn terms(context: &Context) -> Result<Terms, Failure> {
 
 fn runtime(name: &str, threads: usize, context: &Context) -> Result<Runtime, Failure> {
     let mut made = Builder::new_multi_thread();
-    let made = made.thread_name(name).worker_threads(threads.max(2)).enable_all().build();
+    let made = made.thread_name(name).thread_stack_size(STACK_BYTES);
+    let made = made.worker_threads(threads.max(2)).enable_all().build();
     made.map_err(Failure::store(context.home.directory(), "starting threads"))
 }
 

@@ -139,6 +139,10 @@ public class JdbcClient {
             must(column(of.getSchemas(), "TABLE_SCHEM").contains("public"), "no public");
             ResultSet tables = of.getTables(null, "public", "%", new String[] {"TABLE"});
             must(column(tables, "TABLE_NAME").contains("person"), "no person");
+            ResultSet person = of.getTables(null, "public", "person", new String[] {"TABLE"});
+            must(column(person, "REMARKS").get(0).startsWith("one row per person"), "no remark");
+            String[] views = {"VIEW", "MATERIALIZED VIEW"};
+            must(!of.getTables(null, null, "%", views).next(), "a view");
         });
         check("getColumns", () -> {
             ResultSet columns = of.getColumns(null, "public", "measurement", "%");
@@ -153,7 +157,11 @@ public class JdbcClient {
         });
         check("keys, indexes, types and keywords", () -> {
             of.getPrimaryKeys(null, "public", "person").close();
-            of.getImportedKeys(null, "public", "person").close();
+            must(!of.getImportedKeys(null, "public", "person").next(), "an imported key");
+            must(!of.getExportedKeys(null, "public", "person").next(), "an exported key");
+            must(!of.getCrossReference(null, null, "person", null, null, "death").next(), "a key");
+            of.getVersionColumns(null, "public", "person").close();
+            must(!of.getUDTs(null, "public", "%", null).next(), "a type of users");
             of.getIndexInfo(null, "public", "person", false, true).close();
             must(column(of.getTypeInfo(), "TYPE_NAME").contains("int8"), "no int8");
             of.getTableTypes().close();

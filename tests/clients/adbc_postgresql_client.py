@@ -43,7 +43,11 @@ def main():
         bound = "SELECT COUNT(*) AS n FROM person WHERE year_of_birth < $1"
         must(ask(connection, bound, (YEAR,)).to_pylist()[0]["n"] > 1000, "few persons")
     with check("lists tables and the columns of one"):
-        must("person" in str(connection.adbc_get_objects(depth="tables").read_all()), "no person")
+        for depth in ("tables", "all"):
+            objects = connection.adbc_get_objects(depth=depth, table_types_filter=["table"])
+            objects = str(objects.read_all().to_pylist())
+            must("visit_occurrence" in objects, f"no tables: {objects[:200]}")
+        must("the person's pseudonym" in objects, "no comments of columns")
         schema = connection.adbc_get_table_schema("person")
         must("gender_concept_id" in schema.names, schema)
     with check("a refusal shows its code"):

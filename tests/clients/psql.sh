@@ -39,8 +39,13 @@ says "\\dn lists public" 'public' "$(sql '\dn')"
 says "\\l lists the population" "$GRAUNT_POPULATION" "$(sql '\l')"
 says "\\du lists roles, and no error" "Role name" "$(sql '\du')"
 says "\\du does not show other analysts" '^0$' "$(sql '\du' | grep -c tiny)"
-says "\\df, \\dv, \\dT and \\dp give no error" '^0$' \
-    "$(ask -c '\df' -c '\dv' -c '\dT' -c '\dp' | grep -c ERROR)"
+says "other lists give no error" '^0$' \
+    "$(ask -c '\du+' -c '\dn+' -c '\l+' -c '\dv+' -c '\di+' -c '\df+' -c '\dx' -c '\dp' \
+        -c '\dT+' -c '\db+' -c '\dd' -c '\dD+' -c '\dL+' -c '\dO' -c '\dF' -c '\ddp' \
+        -c '\drds' -c '\dconfig' | grep -c ERROR)"
+says "\\dv lists no view" 'Did not find any relations' "$(sql '\dv')"
+says "\\dt+ tells whose rows they are" 'person .*one row per person' "$(sql '\dt+')"
+says "\\d+ person tells the pseudonym" "person_id .*the person's pseudonym" "$(sql '\d+ person')"
 says "\\conninfo names analyst and population" 'user "ada"' "$(sql '\conninfo')"
 
 first=$(ask -Atc "$by_sex")

@@ -69,6 +69,35 @@ fn bytes_that_are_not_of_the_protocol_are_told_nothing() {
 }
 
 #[test]
+fn questions_as_large_as_they_may_be_overflow_no_stack_and_hold_up_nobody() {
+    let house = House::open(&[]);
+    let whens: String = (0..190).map(|i| format!(" WHEN year_of_birth = {i} THEN {i}")).collect();
+    let steps: String = (1..300).map(|i| format!(", t{i} AS (SELECT * FROM t{})", i - 1)).collect();
+    let nested = |call: &str, depth: usize| {
+        let inner = (0..depth).fold("year_of_birth".to_owned(), |x, _| call.replace('@', &x));
+        format!("{COUNT} WHERE {inner} > 3")
+    };
+    for text in [
+        format!("{COUNT} WHERE year_of_birth{} > 3", "+1".repeat(390)),
+        format!("{COUNT} WHERE CASE{whens} END > 3"),
+        format!("WITH t0 AS (SELECT * FROM person){steps} SELECT COUNT(*) FROM t299"),
+        format!("{COUNT}{}", format!(" UNION ALL {COUNT}").repeat(190)),
+        format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(190)),
+        // The parser's time would double, or quadruple, with each of these.
+        nested("coalesce(@, 1)", 200),
+        nested("CAST(CAST(@ AS text) AS int)", 40),
+        nested("NOT (@ +)", 40),
+        nested("CASE WHEN @ THEN 1 END", 40),
+    ] {
+        // Whether it is answered is not the matter; whether the next one is, is.
+        let _ = block_on(by_postgres(&house, "ada", &text));
+        let next = block_on(by_postgres(&house, "ada", COUNT));
+        assert_eq!(next.unwrap().len(), 1, "{}", &text[..60]);
+    }
+    assert!(!house.journal().contains("internal error"), "{}", house.journal());
+}
+
+#[test]
 fn statements_that_are_too_long_are_refused_and_half_open_connections_wait_for_nobody() {
     let house = House::open(&[]);
     // These send a little, and then nothing.

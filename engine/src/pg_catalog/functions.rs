@@ -20,12 +20,9 @@ use crate::error::{Code, Rejection};
 pub(super) fn constants(version: &str) -> Vec<ScalarUDF> {
     let none = || ScalarValue::Utf8(None);
     let text = |text: &str| ScalarValue::Utf8(Some(text.to_owned()));
-    let yes = || ScalarValue::Boolean(Some(true));
     let values = [
         ("version", text(&format!("PostgreSQL {version}"))),
-        // No table, column or database has a comment, an index, a constraint or a sequence.
-        ("obj_description", none()),
-        ("col_description", none()),
+        // No database has a comment, and no table an index, a constraint or a sequence.
         ("shobj_description", none()),
         ("pg_get_viewdef", none()),
         ("pg_get_indexdef", none()),
@@ -34,6 +31,7 @@ pub(super) fn constants(version: &str) -> Vec<ScalarUDF> {
         ("pg_get_function_result", none()),
         ("pg_get_function_arguments", none()),
         ("pg_get_function_identity_arguments", none()),
+        ("pg_get_function_sqlbody", none()),
         ("pg_get_ruledef", none()),
         ("pg_get_triggerdef", none()),
         ("json_build_object", none()),
@@ -42,16 +40,19 @@ pub(super) fn constants(version: &str) -> Vec<ScalarUDF> {
         ("pg_size_pretty", none()),
         ("pg_table_size", ScalarValue::Int64(None)),
         ("pg_database_size", ScalarValue::Int64(None)),
+        ("pg_tablespace_size", ScalarValue::Int64(None)),
         ("pg_tablespace_location", none()),
         ("to_regtype", ScalarValue::Int32(None)),
         ("to_regclass", ScalarValue::Int32(None)),
         ("pg_my_temp_schema", ScalarValue::Int32(Some(0))),
-        ("pg_function_is_visible", yes()),
-        ("pg_type_is_visible", yes()),
         ("pg_is_in_recovery", ScalarValue::Boolean(Some(false))),
+        ("getdatabaseencoding", text("UTF8")),
+        // The number of UTF-8.
+        ("pg_char_to_encoding", ScalarValue::Int32(Some(6))),
     ];
+    let always = TRUE.iter().map(|name| (*name, ScalarValue::Boolean(Some(true))));
     let function = |(name, value)| ScalarUDF::new_from_impl(Constant::new(name, value));
-    values.into_iter().map(function).collect()
+    values.into_iter().chain(always).map(function).collect()
 }
 
 /// Sees that a statement calls only what catalogue queries need: others may take any memory or
@@ -80,6 +81,9 @@ impl Visitor for Checker {
                 ControlFlow::Break(format!("{} of this length", function.name))
             }
             Expr::Function(function) => allowed(&function.name, &function.args.to_string()),
+            Expr::Array(list) if list.elem.len() > LIST_MAX => {
+                ControlFlow::Break("array of this length".to_owned())
+            }
             _ => ControlFlow::Continue(()),
         }
     }
@@ -139,6 +143,28 @@ const SEPARATOR_MAX: usize = 24;
 /// The longest series of numbers.
 const SERIES_MAX: u64 = 1_000;
 
+/// The longest list of values: drivers send the words of SQL, some four hundred.
+pub(super) const LIST_MAX: usize = 1_000;
+
+/// Functions that say yes: nothing is hidden from anybody, and there is nothing that could be.
+const TRUE: &[&str] = &[
+    "has_column_privilege",
+    "has_function_privilege",
+    "has_sequence_privilege",
+    "has_type_privilege",
+    "pg_collation_is_visible",
+    "pg_conversion_is_visible",
+    "pg_function_is_visible",
+    "pg_operator_is_visible",
+    "pg_opclass_is_visible",
+    "pg_opfamily_is_visible",
+    "pg_ts_config_is_visible",
+    "pg_ts_dict_is_visible",
+    "pg_ts_parser_is_visible",
+    "pg_ts_template_is_visible",
+    "pg_type_is_visible",
+];
+
 /// Functions that catalogue queries of clients call. Those whose results may be longer than what
 /// they are given are cut.
 const ALLOWED: &[&str] = &[
@@ -153,6 +179,7 @@ const ALLOWED: &[&str] = &[
     "bool_and",
     "bool_or",
     "btrim",
+    "cardinality",
     "char_length",
     "coalesce",
     "col_description",
@@ -167,6 +194,7 @@ const ALLOWED: &[&str] = &[
     "format_type",
     "generate_series",
     "generate_subscripts",
+    "getdatabaseencoding",
     "json_build_object",
     "left",
     "length",

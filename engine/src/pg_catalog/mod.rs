@@ -2,8 +2,14 @@
 //! which version this is. It is answered over tables that have no rows, and a session of its own,
 //! from which no record, file or function of the engine can be reached.
 
+mod comments;
+mod correlated;
 mod functions;
 mod rewrite;
+mod spelling;
+#[cfg(test)]
+mod tests;
+mod views;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,8 +19,6 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::catalog::{MemorySchemaProvider, SchemaProvider as _};
-use datafusion::datasource::ViewTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::{SQLOptions, SessionContext};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
@@ -29,8 +33,9 @@ use datafusion::sql::sqlparser::tokenizer::Tokenizer;
 use datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
 use datafusion_pg_catalog::setup_pg_catalog;
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
-use futures::{FutureExt as _, StreamExt as _};
+use futures::StreamExt as _;
 
+use self::comments::Comments;
 use crate::catalog::Catalog;
 use crate::error::{Code, Error, Rejection};
 use crate::scan::table::DeclaredTable;
@@ -41,6 +46,7 @@ use crate::sql::length::check_length;
 pub struct PgCatalog {
     session: SessionContext,
     parser: PostgresCompatibilityParser,
+    comments: Arc<Comments>,
     tables: BTreeSet<String>,
 }
 
@@ -79,9 +85,9 @@ impl PgCatalog {
             .map_err(|_| Error::Internal("the catalogue cannot be set up"))?;
         let functions = functions::constants(version).into_iter();
         functions.for_each(|function| session.register_udf(function));
-        with_columns(&session, database)
-            .ok_or(Error::Internal("the catalogue of columns cannot be set up"))?;
-        Ok(Self { session, parser: PostgresCompatibilityParser::new(), tables })
+        let comments = Arc::new(Comments::new(catalog));
+        comments.register(&session);
+        Ok(Self { session, parser: PostgresCompatibilityParser::new(), comments, tables })
     }
 
     /// Whether a statement is about the catalogue only: it reads tables of it, or none at all and
@@ -175,21 +181,24 @@ impl PgCatalog {
         text: &str,
         values: Option<&[Argument]>,
     ) -> Result<LogicalPlan, Rejection> {
-        let text = match values {
-            // The library knows some queries by their very words: without values they stay.
-            Some(values) if highest(&read(text)?) > 0 => {
-                let mut statement = read(text)?;
-                rewrite::fill(&mut statement, &values.iter().map(literal).collect::<Vec<_>>());
-                statement.to_string()
-            }
-            _ => text.to_owned(),
-        };
+        let mut statement = read(text)?;
+        let mut has_changed = false;
+        if let Some(values) = values
+            && highest(&statement) > 0
+        {
+            rewrite::fill(&mut statement, &values.iter().map(literal).collect::<Vec<_>>());
+            has_changed = true;
+        }
+        has_changed |= spelling::spell(&mut statement);
+        // The library knows some queries by their very words: they stay if nothing has changed.
+        let text = if has_changed { statement.to_string() } else { text.to_owned() };
         functions::check(&read(&text)?)?;
         let statements = self.parser.parse(&text);
         let statements =
             statements.map_err(|error| Rejection::new(Code::Syntax, error.to_string()))?;
         let mut statement = one(statements)?;
         rewrite::rewrite(&mut statement);
+        self.comments.learn(&self.session).await.map_err(refused)?;
         let state = self.session.state();
         let parsed = Parsed::Statement(Box::new(statement));
         let plan = state.statement_to_plan(parsed).await.map_err(refused)?;
@@ -197,18 +206,6 @@ impl PgCatalog {
         reading.with_allow_statements(false).verify_plan(&plan).map_err(refused)?;
         Ok(plan)
     }
-}
-
-/// Registers the columns under PostgreSQL's names of types, where queries of
-/// `information_schema.columns` are sent.
-fn with_columns(session: &SessionContext, database: &str) -> Option<()> {
-    // Nothing is waited for: the tables are in memory.
-    let plan = session.state().create_logical_plan(COLUMNS).now_or_never()?.ok()?;
-    let schema = Arc::new(MemorySchemaProvider::new());
-    let view = ViewTable::new(plan, Some(COLUMNS.to_owned()));
-    schema.register_table("columns".to_owned(), Arc::new(view)).ok()?;
-    session.catalog(database)?.register_schema("pg_graunt", schema).ok()?;
-    Some(())
 }
 
 /// Reads the one statement of a text.
@@ -304,15 +301,6 @@ const OF_CATALOG: [&str; 17] = [
     "format_type",
     "quote_ident",
 ];
-
-/// Columns as `information_schema` has them, under PostgreSQL's names of types.
-const COLUMNS: &str = "SELECT table_catalog, table_schema, table_name, column_name, \
-    ordinal_position, column_default, is_nullable, CASE data_type WHEN 'Int64' THEN 'bigint' \
-    WHEN 'Float64' THEN 'double precision' WHEN 'Utf8' THEN 'text' WHEN 'Date32' THEN 'date' \
-    WHEN 'Boolean' THEN 'boolean' ELSE lower(data_type) END AS data_type, \
-    character_maximum_length, character_octet_length, numeric_precision, \
-    numeric_precision_radix, numeric_scale, datetime_precision, interval_type \
-    FROM information_schema.columns WHERE table_schema = 'public'";
 
 /// Rows that are worked on at once. No pool knows how long the texts are that functions make of
 /// them.

@@ -5,11 +5,12 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, Expr, Function, FunctionArguments, Ident, Join,
-    JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
-    TableWithJoins, Value, ValueWithSpan, VisitMut, VisitorMut,
+    JoinOperator, Query, Select, SelectItem, SetExpr, Statement, TableFactor, TableWithJoins,
+    Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
+use super::{correlated, views};
 use crate::sql::prepare::index;
 
 /// Puts values in the place of `$1`, `$2`, …; without enough of them, an empty list.
@@ -41,18 +42,15 @@ struct Rewriter;
 impl VisitorMut for Rewriter {
     type Break = ();
 
-    fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<()> {
-        let parts: Vec<String> =
-            relation.0.iter().map(|part| part.to_string().to_ascii_lowercase()).collect();
-        if parts.ends_with(&["information_schema".to_owned(), "columns".to_owned()]) {
-            *relation = vec![Ident::new("pg_graunt"), Ident::new("columns")].into();
-        }
+    fn post_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
+        views::put_in(table);
         ControlFlow::Continue(())
     }
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         if let SetExpr::Select(select) = query.body.as_mut() {
             name_columns(select);
+            correlated::empty_columns_of(select);
         }
         ControlFlow::Continue(())
     }
@@ -113,10 +111,10 @@ impl VisitorMut for Rewriter {
     }
 }
 
-/// Whether something that is not there is put together to a text.
+/// Whether a list that is not there is counted, or put together to a text.
 fn joins_nothing(function: &Function) -> bool {
-    let name = function.name.to_string().to_ascii_lowercase();
-    name.ends_with("array_to_string") && function.args.to_string().contains("CAST(NULL AS TEXT)")
+    let name = name_of(function).unwrap_or_default().to_ascii_lowercase();
+    OF_LISTS.contains(&name.as_str()) && function.args.to_string().contains("CAST(NULL AS TEXT)")
 }
 
 /// Whether a text is put together that may be longer than what it is made of.
@@ -148,7 +146,7 @@ fn name_columns(select: &mut Select) {
                 format!("?column?{}", i + 1)
             }
             Expr::Function(function) if joins_nothing(function) => {
-                format!("array_to_string{}", i + 1)
+                format!("{}{}", name_of(function).unwrap_or_default(), i + 1)
             }
             Expr::Function(function) if is_array_of_query(function) => format!("array{}", i + 1),
             Expr::Function(function) if joins_text(expr) => {
@@ -172,17 +170,16 @@ fn asks_for_composite(query: &Query) -> bool {
 }
 
 fn is_absent(name: &Ident) -> bool {
-    ["relacl", "reloptions", "attacl", "nspacl", "datacl", "typacl"]
-        .contains(&name.value.to_ascii_lowercase().as_str())
+    ABSENT.contains(&name.value.to_ascii_lowercase().as_str())
 }
 
-fn is_regproc(kind: &DataType) -> bool {
+pub(super) fn is_regproc(kind: &DataType) -> bool {
     let DataType::Custom(name, _) = kind else { return false };
     name.to_string().to_ascii_lowercase().ends_with("regproc")
 }
 
 /// Whether a column holds the name of a procedure, which the catalogue has as text.
-fn is_procedure(expr: &Expr) -> bool {
+pub(super) fn is_procedure(expr: &Expr) -> bool {
     let name = match expr {
         Expr::Identifier(name) => Some(name),
         Expr::CompoundIdentifier(parts) => parts.last(),
@@ -204,7 +201,7 @@ pub(super) fn empty_columns(statement: &Statement) -> Option<Vec<String>> {
     if !is_empty(query, &[]) {
         return None;
     }
-    let SetExpr::Select(select) = query.body.as_ref() else { return None };
+    let select = first_select(&query.body)?;
     let name = |item: &SelectItem| match item {
         SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
         SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(folded(name)),
@@ -218,7 +215,17 @@ pub(super) fn empty_columns(statement: &Statement) -> Option<Vec<String>> {
     select.projection.iter().map(name).collect()
 }
 
-fn folded(name: &Ident) -> String {
+/// The SELECT that names the columns.
+fn first_select(set: &SetExpr) -> Option<&Select> {
+    match set {
+        SetExpr::Select(select) => Some(select),
+        SetExpr::Query(query) => first_select(&query.body),
+        SetExpr::SetOperation { left, .. } => first_select(left),
+        _ => None,
+    }
+}
+
+pub(super) fn folded(name: &Ident) -> String {
     if name.quote_style.is_some() { name.value.clone() } else { name.value.to_ascii_lowercase() }
 }
 
@@ -247,7 +254,7 @@ fn is_empty_set(set: &SetExpr, known: &[String]) -> bool {
 }
 
 /// Whether a SELECT may aggregate without groups.
-fn counts(select: &Select) -> bool {
+pub(super) fn counts(select: &Select) -> bool {
     let text = select.projection.iter().map(ToString::to_string).collect::<String>();
     let text = text.to_ascii_lowercase();
     let has_group = select.group_by.to_string().trim().len() > "GROUP BY".len();
@@ -278,9 +285,15 @@ fn is_empty_join(from: &TableWithJoins, known: &[String]) -> bool {
 fn is_empty_factor(factor: &TableFactor, known: &[String]) -> bool {
     match factor {
         TableFactor::Table { name, .. } => {
-            let name =
-                name.0.last().and_then(|part| part.as_ident()).map(folded).unwrap_or_default();
-            EMPTY.contains(&name.as_str()) || known.contains(&name)
+            let parts: Vec<String> =
+                name.0.iter().filter_map(|part| part.as_ident()).map(folded).collect();
+            match parts.as_slice() {
+                [.., schema, name] if schema == "information_schema" => {
+                    EMPTY_STANDARD.contains(&name.as_str())
+                }
+                [.., name] => EMPTY.contains(&name.as_str()) || known.contains(name),
+                [] => false,
+            }
         }
         TableFactor::Derived { subquery, .. } => is_empty(subquery, known),
         TableFactor::NestedJoin { table_with_joins, .. } => is_empty_join(table_with_joins, known),
@@ -298,11 +311,11 @@ fn nothing() -> Expr {
     }
 }
 
-fn text(text: &str) -> Expr {
+pub(super) fn text(text: &str) -> Expr {
     Expr::Value(plain(Value::SingleQuotedString(text.to_owned())))
 }
 
-fn plain(value: Value) -> ValueWithSpan {
+pub(super) fn plain(value: Value) -> ValueWithSpan {
     ValueWithSpan { value, span: Span::empty() }
 }
 
@@ -312,12 +325,34 @@ const JOINING: [&str; 4] = ["array_to_string", "concat", "replace", "string_agg"
 /// The longest text that is put together.
 const TEXT_MAX: usize = 4_096;
 
+/// Functions of lists that give nothing for a list that is not there.
+const OF_LISTS: [&str; 3] = ["array_length", "array_to_string", "cardinality"];
+
+/// Columns that say nothing here: rights, options, and which table a row is of.
+const ABSENT: [&str; 12] = [
+    "attacl",
+    "colliculocale",
+    "datacl",
+    "fdwacl",
+    "lanacl",
+    "nspacl",
+    "proacl",
+    "relacl",
+    "reloptions",
+    "spcacl",
+    "tableoid",
+    "typacl",
+];
+
 /// Tables of the catalogue that have no rows here.
-const EMPTY: [&str; 17] = [
+const EMPTY: [&str; 22] = [
     "pg_auth_members",
     "pg_constraint",
+    "pg_db_role_setting",
+    "pg_default_acl",
     "pg_depend",
     "pg_event_trigger",
+    "pg_extension",
     "pg_foreign_server",
     "pg_foreign_table",
     "pg_index",
@@ -329,8 +364,22 @@ const EMPTY: [&str; 17] = [
     "pg_sequence",
     "pg_shdescription",
     "pg_statistic_ext",
+    // What is in columns is nobody's to know.
+    "pg_stats",
     "pg_subscription",
     "pg_trigger",
+    "pg_user_mappings",
+];
+
+/// Tables of `information_schema` that have no rows here.
+const EMPTY_STANDARD: [&str; 7] = [
+    "check_constraints",
+    "constraint_column_usage",
+    "constraint_table_usage",
+    "key_column_usage",
+    "referential_constraints",
+    "table_constraints",
+    "triggers",
 ];
 
 #[cfg(test)]

@@ -126,6 +126,7 @@ pub(crate) fn price(plan: PrivatePlan, epsilon: f64, delta: f64) -> Result<Price
             cost = add(cost, Cost { rho: record.rho, delta: record.delta })?;
             reserved.push(record);
         }
+        check_noise(boundary, &price)?;
         prices.push(price);
     }
     Ok(PricedPlan { plan, prices, reserved, cost, asked })
@@ -149,6 +150,23 @@ fn check_keys(boundary: &Boundary, price: &BoundaryPrice) -> Result<(), Rejectio
         Rejection::new(Code::Epsilon, reason)
             .hint("ask with larger ones, or group by keys that are declared")
     })
+}
+
+/// Refuses bounds so wide that the noise does not fit an integer: nothing could be told of it after
+/// the charge.
+fn check_noise(boundary: &Boundary, price: &BoundaryPrice) -> Result<(), Rejection> {
+    let mut noises = (0..boundary.columns.len()).flat_map(|column| boundary.slots(column));
+    let is_beyond = |slot| {
+        let rare = price.noise(slot).map(|noise| noise::quantile_of(noise, RARE));
+        // Shares that give no noise have been refused.
+        rare.is_ok_and(|most| most.map_or(true, |most| most > NOISE_MAX))
+    };
+    if !noises.any(is_beyond) {
+        return Ok(());
+    }
+    let reason = "the bounds of a sum are so wide that its noise would not fit an integer";
+    Err(Rejection::new(Code::Unbounded, reason)
+        .hint("add smaller numbers, or ask with a larger epsilon"))
 }
 
 /// The shares of columns, and of the sketches that go with some of them.
@@ -407,6 +425,12 @@ const CHOICE_SHARE: f64 = 0.1;
 /// The share of δ that pays for choosing keys. A threshold grows with the root of its logarithm
 /// only, so a small share costs little, and lets an account's own δ last.
 const KEYS_SHARE: f64 = 0.125;
+
+/// How rarely noise may be beyond what is looked at before the charge.
+const RARE: f64 = 1e-12;
+
+/// Most that noise may come to so rarely: half of what is left beside a total of 64 bits.
+const NOISE_MAX: i64 = i64::MAX / 2;
 
 const GAUSSIAN: &[Family] = &[Family::Gaussian];
 

@@ -18,6 +18,7 @@ use crate::catalog::Catalog;
 use crate::error::{Code, Error, Rejection};
 use crate::privacy::marked;
 use crate::scan::table::DeclaredTable;
+use crate::sql::growth::check_growth;
 use crate::sql::omop;
 use crate::sql::steps::check_steps;
 use crate::sql::text::ParsedQuery;
@@ -90,6 +91,7 @@ pub(crate) async fn bind(
     let analyzer = state.analyzer();
     let plan =
         analyzer.execute_and_check(plan, state.config_options(), |_, _| {}).map_err(placed)?;
+    check_growth(&plan)?;
     Ok(BoundQuery { text, plan })
 }
 

@@ -6,6 +6,7 @@ mod bounds;
 mod call;
 mod dates;
 pub mod dialect;
+mod growth;
 pub(crate) mod length;
 mod ohdsi;
 mod omop;

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
+use datafusion::common::TableReference;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::LogicalPlan;
@@ -33,16 +34,22 @@ pub(crate) fn check_steps(statement: &Parsed, session: &SessionContext) -> Resul
 /// Steps of named queries, by name.
 type Named = HashMap<String, usize>;
 
+/// Named queries count whether they are used or not: they are planned all the same.
 fn steps(query: &Query, known: &Named, session: &SessionContext) -> usize {
     let mut known = known.clone();
+    let mut all = 0_usize;
     for table in query.with.iter().flat_map(|with| &with.cte_tables) {
         let own = steps(&table.query, &known, session);
+        all = all.saturating_add(own);
         known.insert(folded(&table.alias.name), own);
     }
     let mut counter = Counter { known: &known, session, within: 0, steps: 1 };
     let _ = query.body.visit(&mut counter);
     let _ = query.order_by.visit(&mut counter);
-    counter.steps
+    let _ = query.limit_clause.visit(&mut counter);
+    let _ = query.fetch.visit(&mut counter);
+    let _ = query.pipe_operators.visit(&mut counter);
+    all.saturating_add(counter.steps)
 }
 
 /// Counts what one query reads; queries within it have names of their own.
@@ -73,8 +80,9 @@ impl Visitor for Counter<'_> {
         if self.within == 0 {
             let name = relation.0.last().and_then(|part| part.as_ident()).map(folded);
             let name = name.unwrap_or_default();
-            let own = self.known.get(&name).copied();
-            let own = own.unwrap_or_else(|| of_view(&name, self.session));
+            // Which of the two is meant, a name of two parts decides otherwise than one of one.
+            let named = self.known.get(&name).copied().unwrap_or(1);
+            let own = named.max(of_view(&name, self.session));
             self.steps = self.steps.saturating_add(own);
         }
         ControlFlow::Continue(())
@@ -84,7 +92,8 @@ impl Visitor for Counter<'_> {
 /// Steps of a view; one, if it is none.
 fn of_view(name: &str, session: &SessionContext) -> usize {
     // Nothing is waited for: the tables are in memory.
-    let found = session.table_provider(name).now_or_never().and_then(Result::ok);
+    let found =
+        session.table_provider(TableReference::bare(name)).now_or_never().and_then(Result::ok);
     let Some(view) = found else { return 1 };
     view.get_logical_plan().map_or(1, |plan| of_plan(&plan))
 }

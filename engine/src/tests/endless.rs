@@ -62,6 +62,120 @@ fn names_that_double_are_refused_before_they_are_planned() {
 }
 
 #[test]
+fn steps_count_wherever_they_stand() {
+    let world = small();
+    let with = doubled(30);
+    let with = with.split(" SELECT COUNT(*)").next().unwrap();
+    for text in [
+        // Named and not used.
+        format!("{with} SELECT COUNT(*) AS n FROM person"),
+        // Where no rows come from.
+        format!("{with} SELECT COUNT(*) AS n FROM person LIMIT (SELECT COUNT(*) FROM t30)"),
+        format!("SELECT COUNT(*) AS n FROM person LIMIT ({} )", doubled(30)),
+    ] {
+        assert_eq!(refused(&world, &text).code, Code::Operator, "{text}");
+    }
+    let query = |text: &str| Query {
+        text: text.to_owned(),
+        epsilon: 1.0,
+        delta: 1e-6,
+        bounds: ContributionBounds::default(),
+    };
+    let mut view = "SELECT person_id FROM person".to_owned();
+    for level in 0..40 {
+        if block_on(world.engine.perform(&query(&format!("CREATE VIEW v{level} AS {view}"))))
+            .is_err()
+        {
+            return;
+        }
+        // A name of two parts is one of the view, whatever is called so in the question.
+        view = format!(
+            "WITH v{level} AS (SELECT person_id FROM person) SELECT x.person_id FROM \
+             public.v{level} x JOIN public.v{level} y ON x.person_id = y.person_id"
+        );
+    }
+    panic!("a view of 2^40 steps");
+}
+
+#[test]
+fn expressions_that_double_are_refused_before_they_are_written_out() {
+    let world = small();
+    let chain = |from: &str, step: &str, last: &str, levels: usize| {
+        let mut text = format!("WITH t0 AS ({from})");
+        for level in 1..=levels {
+            let before = level - 1;
+            text.push_str(&format!(", t{level} AS ({} FROM t{before})", step));
+        }
+        format!("{text} {last} FROM t{levels}")
+    };
+    let rows = "SELECT person_id, days AS x FROM visit";
+    let count = "SELECT COUNT(*) AS n";
+    for (from, step, last) in [
+        (rows, "SELECT person_id, x + x AS x", "SELECT COUNT(*) AS n, SUM(x) AS s"),
+        (rows, "SELECT person_id, coalesce(x, 1) AS x", count),
+        (rows, "SELECT person_id, CASE WHEN x BETWEEN 1 AND 2 THEN 1 ELSE 2 END AS x", count),
+        (rows, "SELECT person_id, concat(x, x, x) AS x", count),
+        ("SELECT COUNT(*) AS x FROM visit", "SELECT x + x AS x", "SELECT x"),
+        ("SELECT 'a' AS x", "SELECT x || x AS x", "SELECT x"),
+    ] {
+        let refused = refused(&world, &chain(from, step, last, 30));
+        assert_eq!(refused.code, Code::Operator, "{step}: {refused:?}");
+        let few = chain(from, step, last, 3);
+        let query = Query {
+            text: few.clone(),
+            epsilon: 1.0,
+            delta: 1e-6,
+            bounds: ContributionBounds::default(),
+        };
+        assert!(block_on(world.engine.describe(&query)).is_ok(), "{few}");
+    }
+    for text in [
+        "SELECT repeat(repeat(repeat('a', 1000), 1000), 1000) AS x",
+        "SELECT replace(replace(repeat('a', 90), 'a', repeat('a', 90)), 'a', 'aaaaaaaaa') AS x",
+        "SELECT lpad('a', 1000000000) AS x",
+    ] {
+        assert_eq!(refused(&world, text).code, Code::Operator, "{text}");
+    }
+}
+
+#[test]
+fn noise_that_fits_no_integer_is_refused_before_the_charge() {
+    let world = small();
+    let text = "SELECT SUM(days * 10000000000000) AS n FROM visit";
+    let query = |epsilon| Query {
+        text: text.to_owned(),
+        epsilon,
+        delta: 1e-6,
+        bounds: ContributionBounds::default(),
+    };
+    match block_on(world.engine.perform(&query(0.001))) {
+        Err(Error::Rejected(refused)) => assert_eq!(refused.code, Code::Unbounded, "{refused}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(block_on(world.engine.perform(&query(1.0))).is_ok());
+}
+
+#[test]
+fn names_of_views_are_taken_as_they_are_quoted() {
+    let world = small();
+    let perform = |text: &str| {
+        let query = Query {
+            text: text.to_owned(),
+            epsilon: 1.0,
+            delta: 1e-6,
+            bounds: ContributionBounds::default(),
+        };
+        block_on(world.engine.perform(&query)).map(|_| ())
+    };
+    for name in ["\"V0\"", "\"a.b\"", "plain"] {
+        perform(&format!("CREATE VIEW {name} AS SELECT person_id FROM person")).unwrap();
+        perform(&format!("SELECT COUNT(*) AS n FROM {name}")).unwrap();
+        perform(&format!("DROP VIEW {name}")).unwrap();
+        assert!(perform(&format!("SELECT COUNT(*) AS n FROM {name}")).is_err());
+    }
+}
+
+#[test]
 fn a_chain_as_deep_as_the_stack_is_not_taken_for_the_catalogues() {
     let world = small();
     let catalog = PgCatalog::new(world.engine.catalog(), "town", "15.0 (Graunt)").unwrap();

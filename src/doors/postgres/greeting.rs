@@ -137,6 +137,8 @@ impl Greeting {
             return Ok(());
         }
         let found = desk.analysts.find(&name).map_err(|failure| refused(&failure, ""))?;
+        let proved = self.connection.secret.get();
+        let found = found.filter(|found| proved.is_some_and(|secret| secret.is_of(found)));
         let analyst = found.ok_or(PgWireError::InvalidPassword(String::new()))?;
         desk.told_login(Door::Postgres, &name, true);
         self.enter(client, analyst).await
@@ -214,6 +216,8 @@ impl AuthSource for Passwords {
         let name = login.user().unwrap_or_default();
         let secret = self.0.door.desk.analysts.secret(name);
         let secret = secret.map_err(|failure| refused(&failure, ""))?;
-        Ok(Password::new(Some(secret.salt), secret.salted))
+        // There is one greeting of a connection, and one name in it.
+        let secret = self.0.secret.get_or_init(|| secret);
+        Ok(Password::new(Some(secret.salt.clone()), secret.salted.clone()))
     }
 }

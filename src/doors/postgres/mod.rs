@@ -31,6 +31,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use crate::analysts::Secret;
 use crate::desk::Desk;
 use crate::desk::counters::{Door, Event};
 use crate::desk::visit::Visit;
@@ -52,6 +53,8 @@ struct Connection {
     certificate: Option<String>,
     /// Set once, when they are let in.
     visit: OnceLock<Arc<Visit>>,
+    /// What they had to prove that they know.
+    secret: OnceLock<Secret>,
     /// Room for what is kept between messages, in KiB.
     room: Arc<Semaphore>,
 }
@@ -62,7 +65,7 @@ type Room = Arc<OwnedSemaphorePermit>;
 impl Connection {
     fn new(door: Arc<Postgres>, certificate: Option<String>) -> Self {
         let room = Arc::new(Semaphore::new(ROOM_KIB));
-        Self { door, certificate, visit: OnceLock::new(), room }
+        Self { door, certificate, visit: OnceLock::new(), secret: OnceLock::new(), room }
     }
 
     /// Takes room for a statement or portal of about so many bytes.
