@@ -39,6 +39,14 @@ pub(crate) const QUESTIONS: &[Question] = &[
               d.person_id JOIN concept c ON d.concept_id = c.concept_id GROUP BY c.category",
         bounds: Some((20, 20)),
     },
+    // Rows of a full join come in no order, and are put aside.
+    Question {
+        data: "join",
+        name: "aside",
+        sql: "SELECT COUNT(*) AS n FROM visit v FULL JOIN (SELECT DISTINCT person_id FROM drug) d \
+              ON v.person_id = d.person_id",
+        bounds: Some((20, 20)),
+    },
     Question { data: "peers", name: "q0", sql: Q0, bounds: None },
     Question { data: "peers", name: "q0given", sql: Q0, bounds: Some((15, 2)) },
     Question { data: "tpch", name: "q01", sql: TPCH_01, bounds: None },
